@@ -1,0 +1,199 @@
+"""The compiled part: signatures of the Rust extension. Nothing but `_impl.py` imports it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypedDict, final
+
+class _ArrowStream(Protocol):
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+class _ArrowArray(Protocol):
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+
+class _ArrowSchema(Protocol):
+    def __arrow_c_schema__(self) -> object: ...
+
+# ---- bulk: files in, columns out (rust/py/src/bulk.rs) ----------------------------------------------------------------
+
+type _ImageTuple = tuple[int, int, bytes, int | None, bool | None, bytes | None, int, str, int | None]
+"""table, offset, data, read_at (microseconds UTC), whole, ped, session, input, position: `image.TableImage` without the meter."""
+
+type _RejectTuple = tuple[
+    str | None, int | None, str, str, str, str, int | None, int, bytes, int | None
+]
+"""The fields of `reject.Reject` in their order: ``Reject(*row)``."""
+
+class Summary(TypedDict):
+    """What a pass did."""
+
+    rows: dict[str, int]
+    """Rows of every kind asked for."""
+    meters: int
+    """Meters seen, with or without rows."""
+    bytes_read: int
+    """Bytes of table images decoded."""
+    time_spans: dict[str, tuple[int, int]]
+    """Earliest and latest time, microseconds UTC, of ``load_profile`` (interval_end) and ``events`` (time) if there are any."""
+    channels: list[tuple[int, int, int | None, str | None, str | None, int]]
+    """data_set, channel, source, quantity, unit, rows: the kinds of channel in ``load_profile`` (long shape), sorted; at most 1,024."""
+    rejects: dict[str, int]
+    """Rejects by code."""
+    skipped: dict[str, int]
+    """What was only counted: ``notes`` (files that are no tables: .DS_Store, .txt), ``tables_without_decoder``,
+    ``noise_bytes``, ``repeated_packets``."""
+    assumed: list[str]
+    """Meters decoded with the guides' defaults (``assume_defaults``), the first 1,000."""
+    files: list[str]
+    """The files written, rejects last; empty for a stream."""
+
+def decode_files(
+    inputs: Sequence[str],
+    kinds: Sequence[str],
+    out: str,
+    directory: bool,
+    format: str,
+    *,
+    split: int | None = None,
+    jobs: int = 1,
+    shape: str = "long",
+    delta: bool = False,
+    assume_defaults: bool = False,
+    meter: str | None = None,
+    tz: str | None = None,
+    wrap: str | None = None,
+    tmp: str | None = None,
+    skip_unreadable: bool = False,
+    progress: Callable[[int, int, int], object] | None = None,
+) -> Summary:
+    """Decode inputs into files, whole or not at all.
+
+    ``directory``: write ``out/KIND.SUFFIX`` and ``out/rejects.SUFFIX`` (the directory is made if missing); else ``out`` is
+    the file of the one kind and the rejects go to its stem + ``.rejects.`` + suffix. ``format``: parquet, arrow, csv, jsonl.
+    ``split``: a new file ``KIND-0001.SUFFIX`` after about that many bytes. ``progress(bytes_done, bytes_total, meters_done)`` is
+    called about ten times a second from the calling thread; what it raises stops the run.
+
+    Raises: InputError before any work; OSError (writing); UsageError; KeyboardInterrupt; RuntimeError (a bug of ours). Nothing is
+    left behind then.
+    """
+
+def open_stream(
+    inputs: Sequence[str],
+    kind: str,
+    *,
+    jobs: int = 1,
+    shape: str = "long",
+    delta: bool = False,
+    assume_defaults: bool = False,
+    meter: str | None = None,
+    tz: str | None = None,
+    wrap: str | None = None,
+    tmp: str | None = None,
+    skip_unreadable: bool = False,
+    fail_on_reject: bool = False,
+    plain: bool = False,
+) -> BatchStream:
+    """One pass over the inputs as a stream of record batches. ``fail_on_reject``: the stream ends with an error at the first
+    reject, which is then the first of `BatchStream.take_rejects`. ``plain``: plain strings instead of dictionaries.
+
+    Raises: InputError.
+    """
+
+def decode_images(
+    images: _ArrowStream | _ArrowArray,
+    kind: str,
+    *,
+    jobs: int = 1,
+    shape: str = "long",
+    delta: bool = False,
+    assume_defaults: bool = False,
+    fail_on_reject: bool = False,
+    plain: bool = True,
+) -> BatchStream:
+    """The same from Arrow table images in memory (columns meter, table, data; offset, read_at, whole, ped).
+
+    Raises: InputError where columns are missing or of a wrong type.
+    """
+
+def stream_schema(kind: str, *, shape: str = "long", delta: bool = False, plain: bool = False) -> _ArrowSchema:
+    """The schema of a kind (``rejects`` too) without decoding anything."""
+
+@final
+class BatchStream:
+    """A running pass: a stream of record batches that can be consumed once. Dropping it stops its threads."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __iter__(self) -> BatchStream: ...
+    def __next__(self) -> Batch:
+        """The next batch, for consumers that go batch by batch. Ctrl-C is noticed."""
+    def take_rejects(self) -> list[_RejectTuple]:
+        """The rejects so far, each given once. All of them are there when the stream is at its end."""
+    def summary(self) -> Summary:
+        """What the pass did so far."""
+    def close(self) -> None:
+        """Stop it. The stream then ends with an error if somebody still reads it."""
+
+@final
+class Batch:
+    """A record batch: ``__arrow_c_array__`` for other libraries, `columns` for none."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def __arrow_c_schema__(self) -> object: ...
+    @property
+    def num_rows(self) -> int: ...
+    def columns(self, limit: int | None = None) -> dict[str, list[Any]]:
+        """The first ``limit`` rows as Python objects: times are integers (microseconds), lists are lists."""
+
+def read_images(
+    inputs: Sequence[str],
+    *,
+    meter: str | None = None,
+    tz: str | None = None,
+    wrap: str | None = None,
+    tmp: str | None = None,
+    skip_unreadable: bool = False,
+) -> ImageReader:
+    """The compiled readers alone: every meter with its table images, in the order of `decode_files`.
+
+    Raises: InputError.
+    """
+
+@final
+class ImageReader:
+    """Iterates over ``(meter, images)``."""
+
+    def __iter__(self) -> ImageReader: ...
+    def __next__(self) -> tuple[str, list[_ImageTuple]]: ...
+    def take_rejects(self) -> list[_RejectTuple]:
+        """The rejects of reading so far, each given once."""
+    @property
+    def bytes_done(self) -> int: ...
+    @property
+    def bytes_total(self) -> int: ...
+    @property
+    def notes_skipped(self) -> int: ...
+    @property
+    def noise_bytes(self) -> int: ...
+    @property
+    def repeated_packets(self) -> int: ...
+
+@final
+class FileSink:
+    """The compiled writers alone. Files are written beside their places and renamed by `finish`, rejects last."""
+
+    def __init__(
+        self,
+        out: str,
+        directory: bool,
+        format: str,
+        kinds: Sequence[str],
+        *,
+        split: int | None = None,
+        shape: str = "long",
+        delta: bool = False,
+    ) -> None: ...
+    def write(self, kind: str, batch: _ArrowStream | _ArrowArray) -> None:
+        """Append batches to a kind (or ``rejects``). Columns are taken by position; dictionaries become plain strings."""
+    def finish(self) -> list[str]:
+        """Close, rename, and say the files, rejects last."""
+    def abort(self) -> None:
+        """Remove what was written so far. Also done when it is dropped unfinished."""
