@@ -110,7 +110,6 @@ test-python: .venv-full/wheel .venv-bare/wheel .venv-pure/wheel .venv-pure-arrow
 generate: .venv-full/made
 	PYTHONPATH=python .venv-full/bin/python -m osgp_fast.catalog
 	.venv-full/bin/python tools/reject_codes.py
-	.venv-full/bin/python demo/make_example.py demo/example.zip
 
 # --- the demo
 
@@ -121,7 +120,7 @@ generate: .venv-full/made
 
 demo: .venv-demo/wheel
 	rm -rf demo-out && mkdir demo-out
-	.venv-demo/bin/osgp-fast decode demo/example.zip -o demo-out/
+	.venv-demo/bin/osgp-fast decode demo/example.zip --delta -o demo-out/
 	.venv-demo/bin/osgp-fast decode demo/example.zip
 	.venv-demo/bin/python demo/plot.py demo-out/load_profile.parquet demo-out/day.png
 	@echo

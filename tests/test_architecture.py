@@ -213,7 +213,9 @@ def test_crates_depend_downwards() -> None:
         manifest = tomllib.loads((RUST / name / "Cargo.toml").read_text(encoding="utf-8"))
         ours = {dep for dep in manifest["dependencies"] if dep.startswith("osgp")}
         assert ours <= allowed, f"rust/{name}/Cargo.toml: {ours - allowed} stands above it"
-        assert name == "py" or "pyo3" not in manifest["dependencies"], f"rust/{name}/Cargo.toml: Python belongs in rust/py"
+        assert name == "py" or "pyo3" not in manifest["dependencies"], (
+            f"rust/{name}/Cargo.toml: Python belongs in rust/py"
+        )
 
 
 @pytest.mark.parametrize(
