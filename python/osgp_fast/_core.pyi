@@ -1,6 +1,6 @@
 """The compiled part: signatures of the Rust extension. Nothing but `_impl.py` imports it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypedDict, final
 
 class _ArrowStream(Protocol):
@@ -73,6 +73,28 @@ def decode_files(
 
     Raises: InputError before any work; OSError (writing); UsageError; KeyboardInterrupt; RuntimeError (a bug of ours). Nothing is
     left behind then.
+    """
+
+def summarize(
+    inputs: Sequence[str],
+    kinds: Sequence[str],
+    *,
+    first: int = 5,
+    jobs: int = 1,
+    shape: str = "long",
+    delta: bool = False,
+    assume_defaults: bool = False,
+    meter: str | None = None,
+    tz: str | None = None,
+    wrap: str | None = None,
+    tmp: str | None = None,
+    skip_unreadable: bool = False,
+    progress: Callable[[int, int, int], object] | None = None,
+) -> tuple[Summary, dict[str, dict[str, list[Any]]], list[_RejectTuple]]:
+    """`decode_files` without files: the summary, the ``first`` rows of every kind (as `Batch.columns` gives them) and the first
+    1,000 rejects.
+
+    Raises: InputError; KeyboardInterrupt.
     """
 
 def open_stream(
@@ -197,3 +219,36 @@ class FileSink:
         """Close, rename, and say the files, rejects last."""
     def abort(self) -> None:
         """Remove what was written so far. Also done when it is dropped unfinished."""
+
+# ---- columns made in Python (rust/py/src/columns.rs) ------------------------------------------------------------------
+
+def columns_batch(
+    kind: str, columns: dict[str, Any], *, shape: str = "long", delta: bool = False, plain: bool = False
+) -> ColumnsBatch:
+    """A record batch of a kind (or ``rejects``) from Python columns: sequences of equal length, times as integers
+    (microseconds), None for null.
+
+    Raises: ValueError, TypeError, OverflowError for columns that do not fit the kind.
+    """
+
+@final
+class ColumnsBatch:
+    """A record batch made from Python columns."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def __arrow_c_schema__(self) -> object: ...
+
+@final
+class ColumnsStream:
+    """A stream over an iterator of Python columns (`columns_batch`); it is consumed once."""
+
+    def __init__(
+        self,
+        kind: str,
+        columns: Iterator[dict[str, Any]],
+        *,
+        shape: str = "long",
+        delta: bool = False,
+        plain: bool = False,
+    ) -> None: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .image import TableImage
 
-__all__ = ["MAX_DATA", "Reject", "reject"]
+__all__ = ["FIELDS", "MAX_DATA", "Reject", "reject"]
 
 MAX_DATA = 64 * 1024
 """At most this many bytes of a rejected part are kept (contract, "rejects")."""
@@ -47,6 +47,11 @@ class Reject:
             object.__setattr__(self, "data", bytes(data[:MAX_DATA]))
 
     @classmethod
+    def of_row(cls, row: tuple[Any, ...]) -> Reject:
+        """A reject from its fields in their order."""
+        return cls(**dict(zip(FIELDS, row, strict=True)))
+
+    @classmethod
     def of_image(cls, image: TableImage, *, code: str, reason: str, item: str = "", **more: Any) -> Reject:
         """A reject about a table image: it lends its meter, table, file, offset and time; what is given wins."""
         from .image import table_name
@@ -60,6 +65,10 @@ class Reject:
             "read_at": image.read_at,
         }
         return cls(code=code, reason=reason, **{**fields, **more})
+
+
+FIELDS = tuple(Reject.__dataclass_fields__)
+"""The names of the columns, in order."""
 
 
 def reject(code: str, reason: str, **fields: Any) -> Reject:
