@@ -108,7 +108,7 @@ test-python: .venv-full/wheel .venv-bare/wheel .venv-pure/wheel .venv-pure-arrow
 # --- files that are written by programs, and checked in
 
 generate: .venv-full/made
-	PYTHONPATH=python .venv-full/bin/python -m osgp_fast.catalog
+	PYTHONPATH=python .venv-full/bin/python -m osgp_fast.catalog rust/osgp/src/catalog/catalog.json
 	.venv-full/bin/python tools/reject_codes.py
 
 # --- the demo

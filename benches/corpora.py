@@ -1,0 +1,199 @@
+"""The fixed corpora of the benchmarks: generated with a fixed seed, kept under build/bench/ and made again when missing.
+
+profile   table images of load profiles: 4 channels of 15 minutes, 35 blocks of a day per meter, wrapped; 64 MB and more
+dump      the same meters as a directory of METER/BT64.bin files
+packets   C12.18 packets of a reading session, both directions with their ACKs
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import meter_tables as mt  # noqa: E402
+
+SEED = 64
+OUT = ROOT / "build" / "bench"
+CHANNELS = [0, 1, 2, 3]
+INTERVALS = 96
+BLOCKS = 35
+DISTINCT = 64  # different meters; the rest of a corpus repeats them under labels of their own
+FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+
+Meter = dict[int, bytes]
+"""Tables of a meter by number."""
+
+
+def make_meter(seed: int) -> Meter:
+    """A meter whose circular list is full: the newest block stands in the middle of it."""
+    rng = random.Random(f"{SEED} {seed}")
+    sequence = rng.randrange(1000, 60_000)
+    data_set = mt.DataSet(CHANNELS, 15, INTERVALS, BLOCKS, sequence=sequence)
+    registers = [rng.randrange(1_000_000, 50_000_000) for _ in CHANNELS]
+    for day in range(BLOCKS):
+        intervals: list[mt.Interval | None] = []
+        for _ in range(INTERVALS):
+            registers = [value + rng.randrange(900) for value in registers]
+            # Now and then a flag and a status, so that nothing can be taken as constant.
+            odd = rng.random() < 0.02
+            intervals.append(mt.Interval(registers, [2] if odd else [], 4 if odd else 0))
+        data_set.blocks.append(mt.Block(FIRST_DAY + timedelta(days=day + 1), intervals))
+    start = FIRST_DAY + timedelta(hours=seed)
+    events = [mt.Event(start + timedelta(minutes=37 * n), 7 + n % 5) for n in range(100)]
+    return {
+        0: mt.bt00(),
+        1: mt.bt01("83331-3I", 1000 + seed),
+        61: mt.bt61([data_set]),
+        62: mt.bt62([data_set]),
+        63: mt.bt63([data_set]),
+        64: mt.data_table(data_set),
+        71: mt.bt71(100),
+        74: mt.bt74(events, 100, 70_000 + seed),
+        2051: mt.et03(f"BENCH{seed:06d}"),
+    }
+
+
+_distinct: list[Meter] = []
+
+
+def distinct() -> list[Meter]:
+    """The different meters, made once per process."""
+    if not _distinct:
+        _distinct.extend(make_meter(seed) for seed in range(DISTINCT))
+    return _distinct
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A load profile corpus of at least so many bytes of BT64."""
+
+    name: str
+    min_bytes: int
+
+    @property
+    def meters(self) -> int:
+        """How many meters it takes."""
+        return -(-self.min_bytes // len(distinct()[0][64]))
+
+    @property
+    def rows_wide(self) -> int:
+        """One row per interval."""
+        return self.meters * BLOCKS * INTERVALS
+
+    @property
+    def rows_long(self) -> int:
+        """One row per interval and channel."""
+        return self.rows_wide * len(CHANNELS)
+
+    def __iter__(self) -> Iterator[tuple[str, Meter]]:
+        for n in range(self.meters):
+            yield f"B{n:07d}", distinct()[n % DISTINCT]
+
+
+SMALL = Profile("small", 640_000)
+"""For the slow contenders: their rate is measured on it."""
+PROFILE = Profile("profile", 64 << 20)
+PROFILE_TABLES = (61, 62, 63, 64)
+
+
+def arrow_file(corpus: Profile) -> Path:
+    """The load profile tables as an uncompressed Arrow IPC file of table images."""
+    import pyarrow as pa
+
+    path = OUT / f"{corpus.name}.arrow"
+    if path.exists():
+        return path
+    OUT.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema([("meter", pa.string()), ("table", pa.int32()), ("data", pa.binary()), ("whole", pa.bool_())])
+    part = path.with_suffix(".part")
+    with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        rows: list[tuple[str, int, bytes, bool]] = []
+        for label, tables in corpus:
+            rows += [(label, number, tables[number], True) for number in PROFILE_TABLES]
+            if len(rows) >= 400:
+                writer.write_batch(pa.record_batch([list(column) for column in zip(*rows, strict=True)], schema=schema))
+                rows = []
+        if rows:
+            writer.write_batch(pa.record_batch([list(column) for column in zip(*rows, strict=True)], schema=schema))
+    part.rename(path)
+    return path
+
+
+def table_name(number: int) -> str:
+    """`BT64`, `ET03`."""
+    return f"ET{number - 2048:02d}" if number >= 2048 else f"BT{number:02d}"
+
+
+def dump_dir(corpus: Profile, link: bool = False) -> Path:
+    """The corpus as a dump directory; with `link`, meters with the same bytes share their files (hard links)."""
+    path = OUT / f"{corpus.name}-dump"
+    if path.exists():
+        return path
+    part = path.with_suffix(".part")
+    first: dict[int, Path] = {}
+    for n, (label, tables) in enumerate(corpus):
+        folder = part / label
+        folder.mkdir(parents=True)
+        for number, data in tables.items():
+            file = folder / f"{table_name(number)}.bin"
+            if link and n >= DISTINCT:
+                os.link(first[n % DISTINCT] / file.name, file)
+            else:
+                file.write_bytes(data)
+        if n < DISTINCT:
+            first[n] = folder
+    part.rename(path)
+    return path
+
+
+def _crc_table() -> list[int]:
+    table = []
+    for n in range(256):
+        for _ in range(8):
+            n = n >> 1 ^ 0x8408 if n & 1 else n >> 1
+        table.append(n)
+    return table
+
+
+_CRC = _crc_table()
+
+
+def crc(data: bytes) -> int:
+    """CRC-16/IBM-SDLC."""
+    value = 0xFFFF
+    for byte in data:
+        value = value >> 8 ^ _CRC[(value ^ byte) & 0xFF]
+    return value ^ 0xFFFF
+
+
+def packet(data: bytes, toggle: bool, control: int = 0, sequence: int = 0) -> bytes:
+    """One packet: header and length most significant byte first, CRC least significant byte first."""
+    head = struct.pack(">BBBBH", 0xEE, 0, control | (0x20 if toggle else 0), sequence, len(data)) + data
+    return head + struct.pack("<H", crc(head))
+
+
+def packets(count: int) -> list[bytes]:
+    """Packets of a reading: a partial read of BT64 and its answer in turn."""
+    rng = random.Random(SEED)
+    out = []
+    for n in range(count // 2):
+        request = struct.pack(">BH", 0x3F, 64) + (n * 100 & 0xFFFFFF).to_bytes(3, "big") + struct.pack(">H", 100)
+        body = rng.randbytes(100)
+        answer = b"\0" + struct.pack(">H", 100) + body + bytes([-sum(body) & 0xFF])
+        out += [packet(request, bool(n & 1)), packet(answer, bool(n & 1))]
+    return out
+
+
+def packet_stream(repeat: int) -> tuple[bytes, int]:
+    """Packets as they stand on a line, an ACK after each; and how many there are."""
+    some = packets(2000)
+    stream = b"".join(p + b"\x06" for p in some)
+    return stream * repeat, len(some) * repeat
