@@ -1,0 +1,105 @@
+"""Chooses the decoder, Rust or Python, once for the whole process; the only module that imports the compiled part.
+
+``OSGP_FAST_IMPL=rust|python`` is read when this module is first imported. Readers of files and writers use the compiled
+part whenever it is loaded, whichever decoder was chosen: ask `compiled` for that, and `implementation` for the decoder.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from .image import TableImage
+    from .records import MeterResult
+
+__all__ = ["VARIABLE", "compiled", "core", "decode_meter", "implementation", "scan_capture"]
+
+VARIABLE = "OSGP_FAST_IMPL"
+
+_HINT = (
+    "install a wheel that has it (pip install --upgrade --force-reinstall --only-binary osgp-fast osgp-fast) or build it "
+    "from source with a Rust toolchain (pip install --no-binary osgp-fast osgp-fast)"
+)
+
+_core: ModuleType | None
+_problem: ImportError | None = None
+try:
+    from . import _core as _loaded
+except ImportError as error:
+    _core, _problem = None, error
+else:
+    _core = _loaded
+
+
+def _choose(wanted: str) -> Literal["rust", "python"]:
+    if wanted not in ("", "rust", "python"):
+        raise ImportError(f"{VARIABLE}={wanted!r} is not known; set it to rust or python, or leave it unset")
+    if wanted == "python" or (wanted == "" and _core is not None):
+        return "python" if wanted else "rust"
+    if _core is not None:
+        return "rust"
+    if wanted == "rust":
+        raise ImportError(
+            f"{VARIABLE}=rust, but the compiled part of osgp-fast cannot be loaded ({_problem}); {_HINT}"
+        ) from _problem
+    warnings.warn(
+        f"the compiled part of osgp-fast is missing, so tables are decoded in Python, which is much slower; {_HINT}; "
+        f"{VARIABLE}=python silences this",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return "python"
+
+
+_implementation = _choose(os.environ.get(VARIABLE, "").strip().lower())
+
+
+def implementation() -> Literal["rust", "python"]:
+    """Which decoder this process uses. Both give equal results; ``OSGP_FAST_IMPL`` chooses."""
+    return _implementation
+
+
+def compiled() -> bool:
+    """Whether the compiled part is loaded: it reads and writes files in either implementation."""
+    return _core is not None
+
+
+def core() -> Any:
+    """The compiled part. Raises: ImportError that says how to get it."""
+    if _core is None:
+        raise ImportError(f"this needs the compiled part of osgp-fast ({_problem}); {_HINT}") from _problem
+    return _core
+
+
+# ---- the Python decoder, loaded when it is used
+
+
+def scan_capture(data: Any, **options: Any) -> Any:
+    """`scan.scan`, or None where the data are no capture."""
+    from . import scan
+
+    try:
+        return scan.scan(data, **options)
+    except scan.NotRecognised:
+        return None
+
+
+def decode_meter(
+    label: str,
+    images: Sequence[TableImage],
+    kinds: Sequence[str],
+    *,
+    shape: str = "long",
+    delta: bool = False,
+    assume_defaults: bool = False,
+) -> MeterResult:
+    """The Python decoder, meter by meter (`records.decode_meter`)."""
+    from . import records
+
+    return records.decode_meter(
+        label, images, kinds, records.Options(shape=shape, delta=delta, assume_defaults=assume_defaults)
+    )
