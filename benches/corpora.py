@@ -1,4 +1,4 @@
-"""The fixed corpora of the benchmarks: generated with a fixed seed, kept under build/bench/ and made again when missing.
+"""The fixed corpora of the benchmarks: generated with a fixed seed, kept under build/bench/, made again when missing.
 
 profile   table images of load profiles: 4 channels of 15 minutes, 35 blocks of a day per meter, wrapped; 64 MB and more
 dump      the same meters as a directory of METER/BT64.bin files
@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import meter_tables as mt  # noqa: E402
+from c1218_packets import packet  # noqa: E402
 
 SEED = 64
 OUT = ROOT / "build" / "bench"
@@ -152,32 +153,6 @@ def dump_dir(corpus: Profile, link: bool = False) -> Path:
             first[n] = folder
     part.rename(path)
     return path
-
-
-def _crc_table() -> list[int]:
-    table = []
-    for n in range(256):
-        for _ in range(8):
-            n = n >> 1 ^ 0x8408 if n & 1 else n >> 1
-        table.append(n)
-    return table
-
-
-_CRC = _crc_table()
-
-
-def crc(data: bytes) -> int:
-    """CRC-16/IBM-SDLC."""
-    value = 0xFFFF
-    for byte in data:
-        value = value >> 8 ^ _CRC[(value ^ byte) & 0xFF]
-    return value ^ 0xFFFF
-
-
-def packet(data: bytes, toggle: bool, control: int = 0, sequence: int = 0) -> bytes:
-    """One packet: header and length most significant byte first, CRC least significant byte first."""
-    head = struct.pack(">BBBBH", 0xEE, 0, control | (0x20 if toggle else 0), sequence, len(data)) + data
-    return head + struct.pack("<H", crc(head))
 
 
 def packets(count: int) -> list[bytes]:
