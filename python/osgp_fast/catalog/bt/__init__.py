@@ -1,0 +1,1 @@
+"""Basic tables (BTnn), one module per table."""

@@ -1,0 +1,1 @@
+"""Extended tables (ETnn), one module per table."""

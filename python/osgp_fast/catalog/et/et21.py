@@ -1,0 +1,75 @@
+"""ET21: where the load profile stands inside the meter, and the start of its blocks."""
+
+from .._model import H, M, array, bits, flag, i32, ltime_date, reserved, table, u8, u16, u32
+from ..bt.bt61 import MAX_SETS
+
+ET21 = table(
+    "ET21",
+    "Load Profile Internal Configuration",
+    "MEP guide, ET21, p. 95; Optical guide, ET21, p. 38",
+    [
+        array(
+            "set",
+            "size // (130 + gap)",
+            [
+                u32("current_block_address", "Current Block Address", at="0", vci=M),
+                u32("current_interval_address", "Current Interval Address", at="4", vci=M),
+                u32("block_size", "Block Size", at="8", vci=M, unit="byte"),
+                u16("block_header_size", "Block Header Size", at="12", vci=M, unit="byte"),
+                u16("valid_blocks", "Number of Valid Blocks", at="14", vci=M),
+                u16("valid_intervals", "Number of Valid Intervals", at="16", vci=M),
+                u16("last_block", "Last Block Index", at="18", vci=M),
+                u16("last_interval", "Last Interval Number", at="20", vci=M),
+                u8("simple_status_offset", "Simple Status Offset From Block", at="22", vci=M, unit="byte"),
+                u8("simple_status_size", "Simple Status Size", at="23", vci=M, unit="byte"),
+                u8("interval_0_offset", "Interval 0 Offset from Block", at="24", vci=M, unit="byte"),
+                u8("interval_size", "Interval Size", at="25", vci=M, unit="byte"),
+                u8("channel_0_offset", "Channel 0 Offset from Interval", at="26", vci=M, unit="byte"),
+                u8("extended_status_common", "Extended Status Common", at="27", vci=M),
+                u8("channels", "Number of Channels", at="28", vci=M),
+                u8("interval_time", "Interval Time", at="29", vci=M, unit="min", enum={84: "24 hours"}),
+                array("source", 8, [u8("id", "Sources", at="30", vci=M)], "Sources"),
+                array("placeholder", 8, [i32("value", "Placeholders", at="38", vci=M)], "Placeholders"),
+                array("source_expansion", 8, [u8("id", "Sources expansion", at="70", vci=M)], "Sources expansion"),
+                u32("configuration_id", "Load Profile Configuration ID", at="78", vci=M),
+                u8("mep_billing_start_channel", "MEP Billing Start Channel", at="82", vci=M),
+                ltime_date("block_start_time", "Block Start Time", at="83", vci=M, doc="UTC"),
+                u8("block_start_hour", "Block Start Hour", at="89", vci=M, unit="h", doc="UTC"),
+                u8("block_start_minute", "Block Start Minute", at="90", vci=M, unit="min", doc="UTC"),
+                u16("interval_in_progress", "Interval In Progress", at="91", vci=M),
+                bits(
+                    "options",
+                    1,
+                    [
+                        flag("end_readings", 0, "LPO - End Readings", vci=H),
+                        flag("scalar_divisor", 1, "LPO - Scalar Divisor", vci=H),
+                        flag("data_reference", 2, "LPO - Data Reference", vci=H),
+                        flag("ansi_compliance", 3, "LPO - ANSI Compliance", vci=H),
+                    ],
+                    "Load Profile Options (LPO)",
+                    at="93",
+                ),
+                ltime_date("interval_end_utc", "Interval End Time (UTC)", at="94", vci=M),
+                reserved("gap", name="undocumented", doc="printed offsets leave byte 100 out, sums of sizes do not"),
+                ltime_date("interval_end_local", "Interval End Time (local)", at="101", vci=M),
+                u32("max_memory_length", "Max Memory Length", at="107", vci=M, unit="byte", since="3.50"),
+                bits(
+                    "flags",
+                    1,
+                    [flag("nvmf_occurred", 0, "NVMF Occurred", vci=M)],
+                    "Flags",
+                    at="111",
+                    since="3.60",
+                    since_cpm="1.20",
+                ),
+                reserved(19, at="112"),
+            ],
+            "Data Set Internal Configuration",
+            index="n",
+            max=MAX_SETS,
+            stride="130 + gap",
+        )
+    ],
+    variables={"gap": "1 - (size % 131 != 0) * (size % 130 == 0)"},
+    doc="an element is 131 bytes by the printed offsets and 130 by the sums of sizes; the length of a whole read decides",
+)

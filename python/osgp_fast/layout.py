@@ -1,0 +1,259 @@
+"""From a catalogue entry and this meter's dimensions and firmware to a layout: plain offsets, counts and strides.
+
+Firmware rules and dimension formulas exist here and in the catalogue only; loops over bytes see layouts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol
+
+from ._numbers import integer_at
+from .catalog import _expr
+from .catalog._model import WIDTHS, Field, Table
+
+#: More leaves than any table of the guides has; a packed array of a damaged meter ends here.
+MAX_LEAVES: Final = 10_000
+
+
+class MissingDimension(LookupError):
+    """A table whose fields size this one was not read, or not far enough."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+
+class Dimensions(Protocol):
+    """What a layout asks about the rest of the meter."""
+
+    def value(self, ref: _expr.Ref, index: tuple[int, ...]) -> int:
+        """The value of a field of another table. Raises: MissingDimension."""
+
+    def length(self, table: str) -> int:
+        """The length of another table as read. Raises: MissingDimension."""
+
+    def gen4(self) -> int:
+        """1 if the firmware is 4.0 or later. Raises: MissingDimension."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An array around a leaf: how many elements, and how far apart."""
+
+    name: str
+    count: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value in a table: the bytes of element 0 of every axis, and for packed arrays the elements it stands in."""
+
+    path: str
+    packed: tuple[int, ...]
+    type: str
+    offset: int
+    size: int
+    axes: tuple[Axis, ...]
+    bits: tuple[int, int] | None
+    field: Field
+
+    def at(self, *index: int) -> int:
+        """The offset of one element, one index per axis."""
+        return self.offset + sum(i * axis.stride for i, axis in zip(index, self.axes, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All leaves of a table for one meter, in the order of the guide, and the bytes that they take."""
+
+    leaves: Sequence[Leaf]
+    size: int
+    by_path: Mapping[str, Sequence[Leaf]]
+
+    def find(self, path: str, *packed: int) -> Leaf | None:
+        """The leaf of that path, in those elements of packed arrays."""
+        return next((leaf for leaf in self.by_path.get(path, ()) if leaf.packed == packed), None)
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> _expr.Expr:
+    return _expr.parse(text)
+
+
+def _names(field: Field) -> frozenset[str]:
+    """The variables that the size of a field and its members depends on."""
+    texts = [t for t in (field.size, field.count, field.stride, field.when) if t is not None]
+    names = {n.name for t in texts for n in _expr.references(_parse(t)) if isinstance(n, _expr.Var)}
+    return frozenset(names.union(*(_names(f) for f in field.of)))
+
+
+@lru_cache(maxsize=1024)
+def _is_packed(field: Field) -> bool:
+    return field.index is not None and any(field.index in _names(f) for f in field.of)
+
+
+class _Resolver:
+    def __init__(
+        self,
+        table: Table,
+        size: int,
+        data: Callable[[int, int], bytes | memoryview | None],
+        dimensions: Dimensions,
+        variables: Mapping[str, int],
+    ) -> None:
+        self.table, self.table_size, self.data, self.dimensions = table, size, data, dimensions
+        self.given = variables
+        self.leaves: list[Leaf] = []
+        self.by_path: dict[str, list[Leaf]] = {}
+        self.index: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        return _expr.evaluate(_parse(text), self._var, self._ref)
+
+    def _var(self, name: str) -> int:
+        if name in self.index:
+            return self.index[name]
+        if name == "size":
+            return self.table_size
+        if name == "gen4":
+            return self.dimensions.gen4()
+        if name in self.given:
+            return self.given[name]
+        return self.number(self.table.variables[name])
+
+    def _ref(self, ref: _expr.Ref, index: tuple[int, ...]) -> int:
+        if ref.table != self.table.id:
+            return self.dimensions.length(ref.table) if ref.key == "size" else self.dimensions.value(ref, index)
+        leaf = find_ref(self.by_path, keys(self.table), ref.key, index)
+        value = None if leaf is None else integer(leaf, index[len(leaf.packed) :], self.data)
+        if value is None:
+            raise MissingDimension(ref.table)
+        return value
+
+    def fields(
+        self, fields: Sequence[Field], prefix: str, offset: int, axes: tuple[Axis, ...], packed: tuple[int, ...]
+    ) -> int:
+        for f in fields:
+            offset = self.field(f, prefix, offset, axes, packed)
+        return offset
+
+    def field(self, f: Field, prefix: str, offset: int, axes: tuple[Axis, ...], packed: tuple[int, ...]) -> int:
+        if f.when is not None and not self.number(f.when):
+            return offset
+        if f.type == "array":
+            return self.array(f, prefix, offset, axes, packed)
+        size = WIDTHS.get(f.type) or max(0, self.number(f.size or "0"))
+        self.leaf(Leaf(prefix + f.name, packed, f.type, offset, size, axes, None, f))
+        for member in f.of:
+            self.leaf(
+                Leaf(f"{prefix}{f.name}.{member.name}", packed, member.type, offset, size, axes, member.bits, member)
+            )
+        return offset + size
+
+    def array(self, f: Field, prefix: str, offset: int, axes: tuple[Axis, ...], packed: tuple[int, ...]) -> int:
+        count = max(0, self.number(f.count or "0"))
+        if f.max is not None:
+            count = min(count, f.max)
+        name = f.index or f.name
+        prefix = f"{prefix}{f.name}."
+        if _is_packed(f):
+            for i in range(count):
+                self.index[name] = i
+                offset = self.fields(f.of, prefix, offset, axes, (*packed, i))
+            self.index.pop(name, None)
+            return offset
+        mark = len(self.leaves)
+        # The axis stands before its stride is known, so the leaves are finished afterwards.
+        end = self.fields(f.of, prefix, offset, axes, packed)
+        stride = end - offset if f.stride is None else max(end - offset, self.number(f.stride))
+        axis = Axis(f.name, count, stride)
+        for i in range(mark, len(self.leaves)):
+            old = self.leaves[i]
+            new = Leaf(
+                old.path,
+                old.packed,
+                old.type,
+                old.offset,
+                old.size,
+                (*old.axes[: len(axes)], axis, *old.axes[len(axes) :]),
+                old.bits,
+                old.field,
+            )
+            self.leaves[i] = new
+            same = self.by_path[old.path]
+            same[same.index(old)] = new
+        return offset + count * stride
+
+    def leaf(self, leaf: Leaf) -> None:
+        if len(self.leaves) >= MAX_LEAVES:
+            raise MissingDimension(self.table.id)
+        self.leaves.append(leaf)
+        self.by_path.setdefault(leaf.path, []).append(leaf)
+
+
+def resolve(
+    table: Table,
+    size: int,
+    dimensions: Dimensions,
+    *,
+    data: Callable[[int, int], bytes | memoryview | None] = lambda offset, size: None,
+    variables: Mapping[str, int] | None = None,
+) -> Layout:
+    """The layout of a table for one meter.
+
+    ``size`` is the length of the table as read, ``data(offset, size)`` its bytes (some tables are sized by their own
+    fields), ``variables`` answers to the questions that the table leaves open. Raises: MissingDimension.
+    """
+    resolver = _Resolver(table, size, data, dimensions, variables or {})
+    end = resolver.fields(table.fields, "", 0, (), ())
+    return Layout(resolver.leaves, end, resolver.by_path)
+
+
+@lru_cache(maxsize=256)
+def _keys(id: str, table: Table) -> Mapping[str, str]:
+    out: dict[str, str] = {}
+
+    def walk(fields: Sequence[Field], prefix: str) -> None:
+        for f in fields:
+            if f.type == "array":
+                walk(f.of, f"{prefix}{f.name}.")
+                continue
+            out.setdefault(prefix + f.name, prefix + f.name)
+            if isinstance(f.at, str) and f.at.isdigit():
+                out.setdefault(f.at, prefix + f.name)
+            for member in f.of:
+                path = f"{prefix}{f.name}.{member.name}"
+                out.setdefault(path, path)
+                if isinstance(f.at, str) and f.at.isdigit() and member.bits is not None:
+                    out.setdefault(f"{f.at}.{member.bits[0]}", path)
+
+    walk(table.fields, "")
+    return out
+
+
+def keys(table: Table) -> Mapping[str, str]:
+    """Every name by which a field may be referred to, and its path: ``9`` and ``set.intervals``, ``4.4`` and ``flags.end_reading``."""
+    return _keys(table.id, table)
+
+
+def find_ref(
+    by_path: Mapping[str, Sequence[Leaf]], names: Mapping[str, str], key: str, index: tuple[int, ...]
+) -> Leaf | None:
+    """The leaf that a reference means, if the layout has it and the indices fit."""
+    path = names.get(key)
+    for leaf in by_path.get(path, ()) if path is not None else ():
+        n = len(leaf.packed)
+        if leaf.packed == index[:n] and len(index) == n + len(leaf.axes):
+            if all(0 <= i < axis.count for i, axis in zip(index[n:], leaf.axes, strict=True)):
+                return leaf
+    return None
+
+
+def integer(leaf: Leaf, index: tuple[int, ...], data: Callable[[int, int], bytes | memoryview | None]) -> int | None:
+    """The integer at one element of a leaf; None where its bytes are not there or it is no integer."""
+    raw = data(leaf.at(*index), leaf.size)
+    return None if raw is None else integer_at(leaf.type, raw, leaf.bits)
