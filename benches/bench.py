@@ -5,7 +5,8 @@ usage: bench.py [--rounds N] [--big-gb N] [--readme] [--only CASE,...]
 
 Every case names the work, checks its answer against the corpus, and reports the median of the rounds; the contenders of
 a case take turns, so that a slow minute of the machine meets all of them. Results go to
-benches/record/MACHINE/DATE.csv; `--readme` writes the table into README.md. Cases: profile, packets, jobs, memory, import.
+benches/record/MACHINE/DATE.csv; `--readme` writes the table into README.md.
+Cases: profile, packets, jobs, memory, import.
 """
 
 from __future__ import annotations

@@ -506,9 +506,8 @@ def run(count: int, seed: int, twins: bool, jobs: int) -> int:
     seconds = time.perf_counter() - started
     which = "both implementations, equal results" if twins else "rust"
     verb = f"{len(bad)} BAD BATCHES" if bad else "rows or rejects only"
-    print(
-        f"{count:,} mutations ({which}), seed {seed}: {verb}; {seconds:.0f} s, peak {peak} MB, slowest batch {slowest:.1f} s"
-    )
+    print(f"{count:,} mutations ({which}), seed {seed}: {verb}")
+    print(f"{seconds:.0f} s, peak {peak} MB, slowest batch {slowest:.1f} s")
     return 1 if bad else 0
 
 
