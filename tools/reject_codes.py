@@ -64,9 +64,9 @@ def page() -> str:
         "",
         "<!-- Written by tools/reject_codes.py (make generate); edit that, not this. -->",
         "",
-        "A part of the input that cannot be decoded becomes a row of `rejects`: which meter, table, block, entry or file, a",
-        "stable `code`, a `reason` in plain words with what to do, and the bytes. The rest goes on. The same names are the",
-        "`code` of exceptions (`OsgpError.code`). A code never changes its meaning; new ones may come.",
+        "A part of the input that cannot be decoded becomes a row of `rejects`: which meter, table, block, entry or",
+        "file, a stable `code`, a `reason` in plain words with what to do, and the bytes. The rest goes on. The same",
+        "names are the `code` of exceptions (`OsgpError.code`). A code never changes its meaning; new ones may come.",
     ]
     for room in rooms:
         lines += ["", f"## {room}", ""]
