@@ -16,13 +16,22 @@ if TYPE_CHECKING:
     from .image import TableImage
     from .records import MeterResult
 
-__all__ = ["VARIABLE", "compiled", "core", "decode_meter", "implementation", "scan_capture"]
+__all__ = [
+    "VARIABLE",
+    "compiled",
+    "core",
+    "decode_meter",
+    "implementation",
+    "needed_tables",
+    "scan_capture",
+    "tables_without_decoder",
+]
 
 VARIABLE = "OSGP_FAST_IMPL"
 
 _HINT = (
-    "install a wheel that has it (pip install --upgrade --force-reinstall --only-binary osgp-fast osgp-fast) or build it "
-    "from source with a Rust toolchain (pip install --no-binary osgp-fast osgp-fast)"
+    "install a wheel that has it (pip install --force-reinstall --only-binary osgp-fast osgp-fast) or build it from "
+    "source with a Rust toolchain (pip install --no-binary osgp-fast osgp-fast)"
 )
 
 _core: ModuleType | None
@@ -38,8 +47,8 @@ else:
 def _choose(wanted: str) -> Literal["rust", "python"]:
     if wanted not in ("", "rust", "python"):
         raise ImportError(f"{VARIABLE}={wanted!r} is not known; set it to rust or python, or leave it unset")
-    if wanted == "python" or (wanted == "" and _core is not None):
-        return "python" if wanted else "rust"
+    if wanted == "python":
+        return "python"
     if _core is not None:
         return "rust"
     if wanted == "rust":
@@ -50,7 +59,7 @@ def _choose(wanted: str) -> Literal["rust", "python"]:
         f"the compiled part of osgp-fast is missing, so tables are decoded in Python, which is much slower; {_HINT}; "
         f"{VARIABLE}=python silences this",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=2,
     )
     return "python"
 
@@ -103,3 +112,19 @@ def decode_meter(
     return records.decode_meter(
         label, images, kinds, records.Options(shape=shape, delta=delta, assume_defaults=assume_defaults)
     )
+
+
+def needed_tables(kinds: Sequence[str]) -> frozenset[int]:
+    """The numbers of the tables that these kinds are decoded from; only these give rejects."""
+    from . import records
+    from .records._meter import IDS
+
+    names = frozenset[str]().union(*(records.NEEDS[k] for k in kinds))
+    return frozenset(number for number, name in IDS.items() if name in names)
+
+
+def tables_without_decoder(images: Sequence[TableImage]) -> int:
+    """How many of these images are of tables that nothing here reads."""
+    from . import records
+
+    return sum(records.without_decoder(i.table) for i in images)

@@ -38,7 +38,7 @@ def rfc3339(micros: int, *, zone: str = "Z") -> str:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of ``512MB``, ``1GiB``, ``1.5 GB`` or ``1000000``. ``KB``, ``MB``, ``GB`` are powers of 1000, with ``i`` of 1024.
+    """Bytes of ``512MB``, ``1GiB``, ``1.5 GB`` or ``1000000``: powers of 1000, with ``i`` of 1024.
 
     Raises: ValueError for what is no size, or none above zero."""
     match = _SIZE.fullmatch(text)

@@ -1,4 +1,4 @@
-"""``.zip`` and ``.tar[.gz|.zst]`` of ``METER/BT64.bin``: the rules of a directory, with members sorted bytewise by path.
+"""``.zip`` and ``.tar[.gz|.zst]`` of ``METER/BT64.bin``: the rules of a directory, members sorted bytewise by path.
 
 Bad archives: a member whose name leaves the archive is rejected; of several of one name the last is used; a member that
 is encrypted, damaged or larger than a table is rejected; an archive that unpacks to more than `BOMB_SIZE` and
@@ -105,7 +105,7 @@ def _index_members(
             index.reject(
                 Reject(
                     code="archive.unsafe_name",
-                    reason="the name leads out of the archive; it is not read; make the archive again with relative names",
+                    reason="the name leads out of the archive; it is not read; make the archive with relative names",
                     item=member.name,
                     input=path,
                     length=member.size,
@@ -190,8 +190,8 @@ class _Zip:
             self.stopped = True
             raise ReadError(
                 "archive.bomb",
-                f"the archive of {self.size} bytes unpacks to more than {self.budget.limit} bytes; it is not read further; "
-                "is this a zip bomb?",
+                f"the archive of {self.size} bytes unpacks to more than {self.budget.limit} bytes; it is not read "
+                "further; is this a zip bomb?",
             ) from None
         except (
             zipfile.BadZipFile,
@@ -286,7 +286,8 @@ def _unpack(file: IO[bytes], format: str) -> Any:
             import zstandard  # type: ignore[import-not-found,unused-ignore]
         except ImportError:
             raise ImportError(
-                ".tar.zst is read by the compiled part of osgp-fast, by Python 3.14 or by zstandard (pip install zstandard)"
+                ".tar.zst is read by the compiled part of osgp-fast, by Python 3.14, or by zstandard "
+                "(pip install zstandard)"
             ) from None
         return zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(file, read_across_frames=True)
     return file
@@ -310,7 +311,7 @@ def index_tar(index: Index, path: str, format: str) -> int | None:
     """Find the tables of a tar and keep their bytes; returns how many, None if what is packed is no tar."""
     try:
         size = Path(path).stat().st_size
-        file = Path(path).open("rb")
+        file = Path(path).open("rb")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise InputError("input.unreadable", f"{path} cannot be read: {os_reason(error)}", path=path) from None
     found: list[_Found] = []

@@ -9,7 +9,7 @@ unnamed temporary file after that.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -47,7 +47,7 @@ class Counts:
 
 
 class ReadError(Exception):
-    """The bytes of a stored image cannot be had; becomes a reject, unless its code is empty: then it was told already."""
+    """The bytes of a stored image cannot be had: a reject, unless the code is empty, for then it was told already."""
 
     def __init__(self, code: str, reason: str, data: bytes = b"", length: int | None = None) -> None:
         super().__init__(reason)
@@ -88,7 +88,7 @@ class Spool:
     """Bytes kept for later, wherever there is room."""
 
     def __init__(self, directory: str | None) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_IN_MEMORY, dir=directory)
+        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_IN_MEMORY, dir=directory)  # noqa: SIM115 (closed by close)
         self._end = 0
 
     def add(self, data: bytes | memoryview) -> tuple[int, int]:
@@ -150,15 +150,25 @@ class Index:
         """Take a reject found while the inputs were listed."""
         self.rejects.append(reject)
 
-    def meters(self, on_reject: Callable[[Reject], None]) -> Iterator[tuple[str, list[TableImage]]]:
-        """Meter by meter its images in order; those whose bytes cannot be had go to ``on_reject``."""
+    def meters(
+        self,
+        on_reject: Callable[[Reject], object],
+        wanted: Container[int] | None = None,
+        needed: Container[int] | None = None,
+    ) -> Iterator[tuple[str, list[TableImage]]]:
+        """Meter by meter its images in order; those whose bytes cannot be had go to ``on_reject``.
+
+        Only ``wanted`` tables are read (None: all), and only ``needed`` ones are rejected (None: all).
+        """
         for label, entries in self._meters.items():
             images: list[TableImage] = []
             for e in entries:
+                if wanted is not None and e.table not in wanted:
+                    continue
                 try:
                     data = e.source.read(e.where)
                 except ReadError as error:
-                    if error.code:
+                    if error.code and (needed is None or e.table in needed):
                         on_reject(
                             Reject(
                                 meter=label,

@@ -23,8 +23,8 @@ __all__ = ["check_inputs", "open_inputs"]
 
 _SKIP = "or leave such inputs out with --skip-unreadable"
 NOT_RECOGNISED = (
-    "not recognised: no dump, archive, table images, capture or termineter CSV; see 'osgp-fast decode --help' for what can "
-    "be read"
+    "not recognised: no dump, archive, table images, capture or termineter CSV; see 'osgp-fast decode --help' for what "
+    "can be read"
 )
 NO_TABLES = "no tables below this folder; tables are files like METER/BT64.bin"
 
@@ -88,8 +88,7 @@ def open_inputs(inputs: Sequence[str], options: InputOptions) -> Index:
 def _index_input(index: Index, path: str) -> None:
     info, head = _head(path)
     if stat.S_ISDIR(info.st_mode):
-        before = len(index.rejects)
-        if not index_directory(index, path) and len(index.rejects) == before:
+        if not index_directory(index, path):
             raise InputError("input.unreadable", f"{path}: {NO_TABLES}", _SKIP, path=path)
         return
     format = sniff(head)

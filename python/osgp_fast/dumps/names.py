@@ -6,9 +6,11 @@ from typing import Final, Literal
 
 from ..image import parse_table_name
 
-__all__ = ["NOTES", "classify", "text", "archive_stem"]
+__all__ = ["NOTES", "archive_stem", "classify", "hidden", "text"]
 
-NOTES: Final = frozenset(".txt .md .json .xml .log .yaml .yml .toml .ini .html .pdf .csv .py .sh".split())
+NOTES: Final = frozenset(  # noqa: SIM905
+    ".txt .md .json .xml .log .yaml .yml .toml .ini .html .htm .pdf .csv .py .sh".split()
+)
 """Files that people keep beside tables: counted as skipped, no reject."""
 
 _SYSTEM: Final = frozenset({"thumbs.db", "desktop.ini"})
