@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import mmap
-from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from .. import _impl
-from ..errors import UsageError
+from ..reject import Reject
+from .files import HEAD
 from .index import Index, Stored
+from .names import stem, text
+from .zone import local_to_utc
 
-__all__ = ["index_capture", "local_to_utc"]
+__all__ = ["index_capture"]
 
-_EPOCH = dt.datetime(1970, 1, 1)
-
-
-def local_to_utc(tz: str) -> Callable[[int], int]:
-    """Turns naive times of a log into UTC, both in microseconds; of an hour that comes twice the first is meant.
-
-    Raises: UsageError for a zone that the system does not know."""
-    if tz.upper() in ("UTC", "Z"):
-        return lambda micros: micros
-    import zoneinfo
-
-    try:
-        zone = zoneinfo.ZoneInfo(tz)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(
-            "usage.tz",
-            f"the time zone {tz!r} is not known",
-            "name one of the IANA database, like Europe/Oslo; where the system has none, pip install tzdata",
-        ) from None
-
-    def convert(micros: int) -> int:
-        try:
-            offset = (_EPOCH + dt.timedelta(microseconds=micros)).replace(tzinfo=zone).utcoffset()
-        except OverflowError:
-            return micros
-        return micros if offset is None else micros - round(offset.total_seconds() * 1_000_000)
-
-    return convert
+_NOT_RECOGNISED: Final = (
+    "not recognised: no dump, archive, table images, termineter CSV, or capture with one valid packet; see "
+    "'osgp-fast decode --help' for what can be read"
+)
 
 
-def index_capture(index: Index, path: str) -> bool:
-    """Keep the table images of a capture; False if there is not one valid packet in it."""
+def index_capture(index: Index, path: str, size: int) -> None:
+    """Keep the table images of a capture; without one valid packet in it, it is a reject."""
     options = index.options
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         capture = _impl.scan_capture(
             data,
-            input=path,
-            stem=Path(path).stem,
+            input=text(path),
+            stem=stem(path),
             meter=options.meter,
             wrap=options.wrap,
             local_to_utc=local_to_utc(options.tz),
         )
         if capture is None:
-            return False
+            index.reject(
+                Reject(
+                    code="input.not_recognised",
+                    reason=_NOT_RECOGNISED,
+                    item=text(Path(path).name),
+                    input=text(path),
+                    offset=0,
+                    length=size,
+                    data=data[:HEAD],
+                )
+            )
+            return
         index.counts.noise_bytes += capture.noise_bytes
         index.counts.repeated_packets += capture.repeated
         for reject in capture.rejects:
@@ -71,7 +60,7 @@ def index_capture(index: Index, path: str) -> bool:
                     Stored(
                         image.table,
                         numbers[image.session],
-                        path,
+                        text(path),
                         index.spool,
                         index.spool.add(image.data),
                         image.offset,
@@ -81,4 +70,3 @@ def index_capture(index: Index, path: str) -> bool:
                         image.position,
                     ),
                 )
-    return True

@@ -1,86 +1,139 @@
-"""A directory, nested at will, of ``METER/BT64.bin``: one file is one whole table, its folder's name is the meter's.
-
-The walk is sorted bytewise and follows symbolic links; a link to a folder that is being walked already is a reject.
-Nothing is opened but tables, and those only when their meter is decoded.
-"""
+"""A dump directory: walked in bytewise order, links followed, nothing opened that is not a plain file."""
 
 from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from typing import Any, Final
 
-from ..reject import Reject
-from .files import FILES, FIRST, head, not_a_file, not_recognised, unreadable
-from .index import Index, Stored
-from .names import classify, hidden, text
+from ..image import MAX_TABLE
+from ..reject import MAX_DATA, Reject
+from .files import EMPTY, HEAD, NOT_A_FILE, NOT_A_TABLE, head_of, os_reason, read_file, too_large
+from .index import Index, ReadError
+from .listing import Listing, Member
+from .names import classify, text
 
-__all__ = ["index_directory"]
+__all__ = ["FILES", "Files", "list_directory"]
+
+MAX_DEPTH: Final = 128
+"""Deeper than any dump."""
+MAX_LINKED: Final = 100_000
+"""Links can name one folder many times, and links in it the next: this many visits through links are enough."""
 
 
-def index_directory(index: Index, path: str) -> int:
-    """Find the tables below a directory; returns how many."""
-    label = text(Path(os.path.abspath(path)).name) or "meter"  # noqa: PTH100 (resolve() would follow links)
-    found = 0
-    # A stack instead of recursion: a dump may be nested deeper than Python's own limit.
-    stack: list[tuple[bytes, str, tuple[tuple[int, int], ...]]] = [(os.fsencode(path), label, ())]
-    sessions: dict[bytes, int] = {}
-    while stack:
-        where, name, above = stack.pop()
-        shown = text(where)
+class Files:
+    """A source of tables that are files."""
+
+    def read(self, where: Any) -> bytes:
+        path, size = where
         try:
-            info = Path(os.fsdecode(where)).stat()
+            return read_file(path, size)
         except OSError as error:
-            index.reject(Reject(code="input.unreadable", reason=unreadable(error), item=name, input=shown))
-            continue
-        mode = info.st_mode
-        if stat.S_ISDIR(mode):
-            here = (info.st_dev, info.st_ino)
-            if here in above:
-                index.reject(
-                    Reject(
-                        code="input.symlink_loop",
-                        reason="a symbolic link to a folder that it stands in; it is not followed; remove the link",
-                        item=name,
-                        input=shown,
-                    )
-                )
-                continue
-            try:
-                with os.scandir(where) as entries:
-                    names = sorted((e.name for e in entries), reverse=True)
-            except OSError as error:
-                index.reject(Reject(code="input.unreadable", reason=unreadable(error), item=name, input=shown))
-                continue
-            for n in names:
-                if hidden(text(n)):
-                    index.counts.skipped_files += 1
-                else:
-                    stack.append((os.path.join(where, n), text(n), (*above, here)))  # noqa: PTH118 (bytes)
-            continue
+            raise ReadError("input.unreadable", f"cannot be read: {os_reason(error)}; check its permissions") from None
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+FILES: Final = Files()
+
+
+def list_directory(index: Index, path: str) -> Listing:
+    """Find the tables below a directory."""
+    walk = _Walk(index, path)
+    walk.folder(os.fsencode(path))
+    return walk.listing
+
+
+class _Walk:
+    def __init__(self, index: Index, path: str) -> None:
+        self.index = index
+        self.listing = Listing(FILES)
+        # The real paths of the folders that we are in.
+        self.stack = [os.path.realpath(os.fsencode(path))]
+        self.linked = 0
+
+    def label(self) -> str:
+        """The name of the folder that we are in."""
+        return text(os.path.basename(self.stack[-1])) or "/"  # noqa: PTH119 (bytes)
+
+    def wrong(self, path: bytes, code: str, reason: str, size: int = 0, keep: int = 0) -> None:
+        name = text(os.path.basename(path))  # noqa: PTH119 (bytes)
         kind = classify(name)
-        if not stat.S_ISREG(mode):
-            index.reject(Reject(code="input.not_a_file", reason=not_a_file(mode), item=name, input=shown))
-        elif kind == "skip":
-            index.counts.skipped_files += 1
-        elif kind == "other":
-            index.reject(
-                Reject(
-                    code="input.not_recognised",
-                    reason=not_recognised(name),
-                    item=name,
-                    input=shown,
-                    offset=0,
-                    length=info.st_size,
-                    data=head(where, FIRST),
-                )
+        table = kind if isinstance(kind, int) else None
+        self.index.reject(
+            Reject(
+                meter=None if table is None else self.index.options.meter or self.label(),
+                table=table,
+                item=name,
+                code=code,
+                reason=reason,
+                input=text(path),
+                length=size,
+                data=head_of(path, keep) if keep else b"",
             )
+        )
+
+    def folder(self, path: bytes) -> None:
+        try:
+            with os.scandir(path) as found:
+                entries = sorted(found, key=lambda e: e.name)
+        except OSError as error:
+            self.wrong(
+                path, "input.unreadable", f"the directory cannot be read: {os_reason(error)}; check its permissions"
+            )
+            return
+        # The label is the name that the folder was reached by: a link may rename a meter.
+        label = text(os.path.basename(path)) if len(self.stack) > 1 else self.label()  # noqa: PTH119 (bytes)
+        for entry in entries:
+            child = os.path.join(path, entry.name)  # noqa: PTH118 (bytes)
+            link = entry.is_symlink()
+            if not link and entry.is_dir(follow_symlinks=False):
+                self.enter(child, os.path.join(self.stack[-1], entry.name))  # noqa: PTH118 (bytes)
+                continue
+            kind = classify(text(entry.name))
+            if kind == "skip" and not link:
+                self.index.counts.skipped_files += 1
+                continue
+            self.listing.tables = self.listing.tables or isinstance(kind, int)
+            try:
+                info = os.stat(child)  # noqa: PTH116 (bytes)
+            except OSError as error:
+                # A loop of links without a folder in it ends here as well.
+                self.wrong(
+                    child,
+                    "input.unreadable",
+                    f"cannot be read: {os_reason(error)}; check where it leads and its permissions",
+                )
+                continue
+            if stat.S_ISDIR(info.st_mode):
+                self.linked += 1
+                self.enter(child, os.path.realpath(child))
+            elif kind == "skip":
+                self.index.counts.skipped_files += 1
+            elif not stat.S_ISREG(info.st_mode):
+                self.wrong(child, "input.not_a_file", NOT_A_FILE)
+            elif not isinstance(kind, int):
+                self.wrong(child, "input.not_recognised", NOT_A_TABLE, info.st_size, HEAD)
+            elif info.st_size == 0:
+                self.wrong(child, "input.empty", EMPTY)
+            elif info.st_size > MAX_TABLE:
+                self.wrong(child, "input.too_large", too_large(info.st_size), info.st_size, MAX_DATA)
+            else:
+                self.listing.members.append(Member(label, path, kind, text(child), (child, info.st_size)))
+
+    def enter(self, path: bytes, real: bytes) -> None:
+        if os.path.basename(path) == b"__MACOSX":  # noqa: PTH119 (bytes)
+            self.index.counts.skipped_files += 1
+        elif real in self.stack or self.linked > MAX_LINKED:
+            self.wrong(
+                path,
+                "input.symlink_loop",
+                "a link leads back to a directory that it lies in; the link is not followed",
+            )
+        elif len(self.stack) >= MAX_DEPTH:
+            self.wrong(path, "input.unreadable", f"nested more than {MAX_DEPTH} directories deep; not read further")
         else:
-            assert isinstance(kind, int)
-            folder = os.path.dirname(where)  # noqa: PTH120 (bytes)
-            if folder not in sessions:
-                sessions[folder] = index.session()
-            meter = text(os.path.basename(folder)) if above[1:] else label  # noqa: PTH119 (bytes)
-            index.add(meter, Stored(kind, sessions[folder], shown, FILES, where))
-            found += 1
-    return found
+            self.stack.append(real)
+            self.folder(path)
+            self.stack.pop()

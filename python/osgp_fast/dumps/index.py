@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ..image import TableImage, table_name
+from ..image import TableImage
 from ..reject import Reject
 
 __all__ = ["Counts", "Index", "InputOptions", "ReadError", "Source", "Spool", "Stored"]
@@ -47,7 +47,7 @@ class Counts:
 
 
 class ReadError(Exception):
-    """The bytes of a stored image cannot be had: a reject, unless the code is empty, for then it was told already."""
+    """The bytes of a stored image cannot be had; becomes a reject."""
 
     def __init__(self, code: str, reason: str, data: bytes = b"", length: int | None = None) -> None:
         super().__init__(reason)
@@ -168,16 +168,15 @@ class Index:
                 try:
                     data = e.source.read(e.where)
                 except ReadError as error:
-                    if error.code and (needed is None or e.table in needed):
+                    if needed is None or e.table in needed:
                         on_reject(
                             Reject(
                                 meter=label,
                                 table=e.table,
-                                item=table_name(e.table),
+                                item=e.input.rpartition("/")[2],
                                 code=error.code,
                                 reason=error.reason,
                                 input=e.input,
-                                offset=0,
                                 length=error.length,
                                 data=error.data,
                                 read_at=e.read_at,

@@ -4,52 +4,62 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from ..errors import InputError
-from ..reject import Reject
-from .archive import index_tar, index_zip
-from .capture import index_capture, local_to_utc
-from .directory import index_directory
-from .files import FILES, FIRST, not_a_file, os_reason
+from ..image import MAX_TABLE
+from ..reject import MAX_DATA, Reject
+from .capture import index_capture
+from .directory import FILES, list_directory
+from .files import EMPTY, HEAD, head_of, os_reason, too_large
 from .index import Index, InputOptions, Stored
-from .names import classify, text
-from .sniff import HEAD, sniff
-from .table_images import check_table_images, index_table_images
-from .termineter_csv import index_termineter
+from .listing import Listing, Member, arrange
+from .names import classify, stem, text
+from .packed import damaged, starts_with_tar, unpack
+from .sniff import HEAD as SNIFF
+from .sniff import Format, sniff
+from .table_images import check_table_images, open_table_images
+from .tar import Stored as StoredMembers
+from .tar import list_tar
+from .termineter_csv import index_csv
+from .zip import BadZip, Zip
+from .zone import local_to_utc
 
 __all__ = ["check_inputs", "open_inputs"]
 
-_SKIP = "or leave such inputs out with --skip-unreadable"
-NOT_RECOGNISED = (
-    "not recognised: no dump, archive, table images, capture or termineter CSV; see 'osgp-fast decode --help' for what "
-    "can be read"
-)
-NO_TABLES = "no tables below this folder; tables are files like METER/BT64.bin"
+MAX_CAPTURE: Final = 1 << 30
+"""A capture is scanned as one; two days of a text log at 9600 baud are half of this."""
+_COLUMNS: Final = ("parquet", "arrow_file", "arrow_stream")
+# What is read of an input after all of them were opened.
+Later = Callable[[], None]
+
+
+def unreadable(path: str, message: str) -> InputError:
+    """An input that cannot be opened."""
+    return InputError("input.unreadable", f"{text(path)}: {message}", path=text(path), detail=message)
 
 
 def _head(path: str) -> tuple[os.stat_result, bytes]:
     """What an explicit input is, and its first bytes. Raises: InputError; nothing but regular files is opened."""
     try:
         info = Path(path).stat()
-    except (OSError, ValueError) as error:
-        why = os_reason(error) if isinstance(error, OSError) else str(error)
-        raise InputError("input.unreadable", f"{path}: {why}", f"check the name, {_SKIP}", path=path) from None
-    try:
         if stat.S_ISDIR(info.st_mode):
             with os.scandir(path):
                 return info, b""
-        if not stat.S_ISREG(info.st_mode):
-            raise InputError("input.unreadable", f"{path}: {not_a_file(info.st_mode)}", path=path)
-        with Path(path).open("rb") as file:
-            return info, file.read(HEAD)
-    except OSError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            "input.unreadable", f"{path}: {os_reason(error)}", f"check its permissions, {_SKIP}", path=path
-        ) from None
+        if stat.S_ISREG(info.st_mode):
+            return info, head_of_input(path)
+    except (OSError, ValueError) as error:
+        why = os_reason(error) if isinstance(error, OSError) else str(error)
+        raise unreadable(path, f"cannot be opened: {why}") from None
+    raise unreadable(path, "a pipe, socket or device, not a file; to read from a meter's port use `osgp-fast read`")
+
+
+def head_of_input(path: str) -> bytes:
+    """The first bytes. Raises: OSError."""
+    with Path(path).open("rb") as file:
+        return file.read(SNIFF)
 
 
 def check_inputs(inputs: Sequence[str], options: InputOptions) -> None:
@@ -58,7 +68,7 @@ def check_inputs(inputs: Sequence[str], options: InputOptions) -> None:
     for path in inputs:
         try:
             _, head = _head(path)
-            if (format := sniff(head)) in ("parquet", "arrow_file", "arrow_stream"):
+            if (format := sniff(head)) in _COLUMNS:
                 check_table_images(path, format)
         except InputError:
             if not options.skip_unreadable:
@@ -70,60 +80,141 @@ def open_inputs(inputs: Sequence[str], options: InputOptions) -> Index:
     local_to_utc(options.tz)
     index = Index(options)
     try:
+        later = []
         for path in inputs:
+            before = (len(index.rejects), index.counts.skipped_files)
             try:
-                _index_input(index, path)
+                later.append(_open(index, path))
             except InputError as error:
                 if not options.skip_unreadable:
                     raise
+                del index.rejects[before[0] :]
+                index.counts.skipped_files = before[1]
                 index.reject(
-                    Reject(code="input.unreadable", reason=str(error), item=text(Path(path).name), input=text(path))
+                    Reject(
+                        code="input.unreadable",
+                        reason=error.fields.get("detail", error.message),
+                        item=text(Path(path).name),
+                        input=text(path),
+                    )
                 )
+        for read in later:
+            if read is not None:
+                read()
     except BaseException:
         index.close()
         raise
     return index
 
 
-def _index_input(index: Index, path: str) -> None:
+def _open(index: Index, path: str) -> Later | None:
+    """Open an input; what it returns reads it. Raises: InputError."""
     info, head = _head(path)
+    shown = text(path)
     if stat.S_ISDIR(info.st_mode):
-        if not index_directory(index, path):
-            raise InputError("input.unreadable", f"{path}: {NO_TABLES}", _SKIP, path=path)
-        return
-    format = sniff(head)
-    recognised = True
+        return _dump(index, path, list_directory(index, path))
+    size = info.st_size
+    format: Format = sniff(head)
+    kind = classify(text(Path(path).name))
     if format == "empty":
-        index.reject(
-            Reject(
-                code="input.empty",
-                reason="the file is empty",
-                item=text(Path(path).name),
-                input=text(path),
-            )
-        )
+        _about(index, path, "input.empty", EMPTY)
+    elif format in _COLUMNS:
+        return open_table_images(index, path, format)
+    elif format == "parquet_encrypted":
+        raise unreadable(path, "an encrypted Parquet file; decrypt it first")
     elif format == "zip":
-        index_zip(index, path)
-    elif format in ("tar", "gzip", "zstd"):
-        recognised = index_tar(index, path, format) is not None
-    elif format in ("parquet", "arrow_file", "arrow_stream"):
-        index_table_images(index, path, format)
-    elif format == "termineter":
-        index_termineter(index, path)
-    elif isinstance(table := classify(text(Path(path).name)), int):
-        label = text(Path(os.path.abspath(path)).parent.name) or "meter"  # noqa: PTH100 (resolve() would follow links)
-        index.add(label, Stored(table, index.session(), text(path), FILES, os.fsencode(path)))
-    else:
-        recognised = index_capture(index, path)
-    if not recognised:
-        index.reject(
-            Reject(
-                code="input.not_recognised",
-                reason=NOT_RECOGNISED,
-                item=text(Path(path).name),
-                input=text(path),
-                offset=0,
-                length=info.st_size,
-                data=head[:FIRST],
-            )
+        return _dump(index, path, _zip(index, path, size))
+    elif format == "tar":
+        return _dump(index, path, _tar(index, path, Path(path).open("rb"), size, size))
+    elif format in ("gzip", "zstd"):
+        if starts_with_tar(path, format):
+            return _dump(index, path, _tar(index, path, *unpack(index, path, format, size), size))
+        _about(
+            index,
+            path,
+            "input.not_recognised",
+            "not recognised: compressed, but not a tar archive; unpack it first",
+            head[:HEAD],
+            size,
         )
+    elif isinstance(kind, int):
+        if size > MAX_TABLE:
+            _about(index, path, "input.too_large", too_large(size), head_of(path, MAX_DATA), size)
+            return None
+        where = (os.fsencode(path), size)
+        member = Member(_parent(path), os.fsencode(path), kind, shown, where)
+        return lambda: _keep(index, Listing(FILES, [member]))
+    elif format == "csv":
+        return lambda: index_csv(index, path, stem(path))
+    elif size > MAX_CAPTURE:
+        _about(
+            index,
+            path,
+            "input.too_large",
+            f"{size} bytes are too many for a capture; split it between two sessions",
+            head_of(path, MAX_DATA),
+            size,
+        )
+    else:
+        return lambda: index_capture(index, path, size)
+    return None
+
+
+def _parent(path: str) -> str:
+    return text(Path(os.path.realpath(path)).parent.name)
+
+
+def _about(index: Index, path: str, code: str, reason: str, data: bytes = b"", size: int = 0) -> None:
+    """A reject about an explicit input: file, item, and the table if it is named like one."""
+    name = text(Path(path).name)
+    kind = classify(name)
+    table = kind if isinstance(kind, int) else None
+    index.reject(
+        Reject(
+            meter=None if table is None else index.options.meter or _parent(path) or None,
+            table=table,
+            item=name,
+            code=code,
+            reason=reason,
+            input=text(path),
+            length=size,
+            data=data,
+        )
+    )
+
+
+def _dump(index: Index, path: str, listing: Listing) -> Later:
+    """A directory or archive must hold tables, and of one meter where ``--meter`` names it. Raises: InputError."""
+    if not listing.tables:
+        raise unreadable(path, "there is no table in it; a dump holds files like METER/BT64.bin and METER/ET21.bin")
+    labels = {m.label for m in listing.members}
+    if index.options.meter is not None and len(labels) > 1:
+        raise unreadable(path, f"--meter names one meter, but there are {len(labels)} in it; leave it out")
+    return lambda: _keep(index, listing)
+
+
+def _keep(index: Index, listing: Listing) -> None:
+    sessions: dict[Any, int] = {}
+    for m in listing.members:
+        if m.folder not in sessions:
+            sessions[m.folder] = index.session()
+        index.add(m.label, Stored(m.table, sessions[m.folder], m.input, listing.source, m.where))
+
+
+def _zip(index: Index, path: str, size: int) -> Listing:
+    source = Zip(Path(path).open("rb"), size)  # noqa: SIM115 (a source)
+    index.source(source)
+    try:
+        members = source.list()
+    except BadZip as error:
+        raise unreadable(path, str(error)) from None
+    return arrange(index, text(path), stem(path), size, members, source.head, source)
+
+
+def _tar(index: Index, path: str, file: Any, size: int, archive_size: int) -> Listing:
+    source = StoredMembers(file)
+    index.source(source)
+    members, problem = list_tar(file, size)
+    if problem is not None:
+        index.reject(damaged(text(path), problem))
+    return arrange(index, text(path), stem(path), archive_size, members, source.head, source)

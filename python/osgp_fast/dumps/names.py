@@ -6,15 +6,14 @@ from typing import Final, Literal
 
 from ..image import parse_table_name
 
-__all__ = ["NOTES", "archive_stem", "classify", "hidden", "text"]
+__all__ = ["NOTES", "classify", "stem", "text"]
 
-NOTES: Final = frozenset(  # noqa: SIM905
-    ".txt .md .json .xml .log .yaml .yml .toml .ini .html .htm .pdf .csv .py .sh".split()
+NOTES: Final = frozenset(
+    ("txt", "md", "json", "xml", "log", "yaml", "yml", "toml", "ini", "html", "htm", "pdf", "csv", "py", "sh")
 )
 """Files that people keep beside tables: counted as skipped, no reject."""
 
 _SYSTEM: Final = frozenset({"thumbs.db", "desktop.ini"})
-_SUFFIXES: Final = (".tar.gz", ".tar.zst", ".tgz", ".tzst", ".tar", ".zip")
 
 
 def text(name: str | bytes) -> str:
@@ -23,27 +22,24 @@ def text(name: str | bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def hidden(name: str) -> bool:
-    """Whether this file or folder is a system's own: ``.DS_Store``, ``._BT64.bin``, ``__MACOSX``."""
-    return name.startswith(".") or name == "__MACOSX" or name.lower() in _SYSTEM
-
-
 def classify(name: str) -> int | Literal["skip", "other"]:
     """The table's number of ``BT64.bin``, "skip" for what is only counted, "other" for what is a reject."""
-    if hidden(name):
+    if name.startswith(".") or name.lower() in _SYSTEM:
         return "skip"
     stem, dot, suffix = name.rpartition(".")
-    suffix = (dot + suffix).lower()
-    if suffix == ".bin":
+    if not dot:
+        return "other"
+    if suffix.lower() == "bin":
         number = parse_table_name(stem)
         return "other" if number is None else number
-    return "skip" if stem and suffix in NOTES else "other"
+    return "skip" if suffix.lower() in NOTES else "other"
 
 
-def archive_stem(name: str) -> str:
-    """The label of tables that stand in no folder of their archive: its name without ``.tar.gz`` and the like."""
-    for suffix in _SUFFIXES:
+def stem(path: str) -> str:
+    """A file's name without its suffixes: the label of what has no other."""
+    name = text(path.rpartition("/")[2])
+    for suffix in (".tar.gz", ".tar.zst", ".tar.zstd"):
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
-    stem, dot, _ = name.rpartition(".")
-    return stem if dot and stem else name
+    before, dot, _ = name.rpartition(".")
+    return before if dot and before else name

@@ -5,7 +5,7 @@ Any integer type that fits, any string or binary type, naive times are UTC. Read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from .. import _impl
@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..reject import Reject
 from .index import Index, Stored
 
-__all__ = ["Row", "check_table_images", "index_rows", "index_table_images", "rows_of_arrow"]
+__all__ = ["Row", "check_table_images", "index_rows", "open_table_images", "rows_of_arrow"]
 
 _BATCH: Final = 256
 """Rows taken at a time: a table image may be 16 MB, but few are more than some kB."""
@@ -40,8 +40,8 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _wrong(path: str, message: str, hint: str = "") -> InputError:
-    return InputError("input.columns", f"{path}: {message}", hint, path=path)
+def _wrong(path: str, message: str) -> InputError:
+    return InputError("input.columns", f"{path}: {message}", path=path, detail=message)
 
 
 def _check_schema(path: str, schema: Any) -> list[str]:
@@ -64,28 +64,29 @@ def _check_schema(path: str, schema: Any) -> list[str]:
         return bool(types.is_integer(t.value_type if types.is_dictionary(t) else t))
 
     wanted = {
-        "meter": (text, "a string"),
-        "table": (integer, "an integer"),
-        "offset": (integer, "an integer"),
+        "meter": (text, "strings"),
+        "table": (integer, "integers"),
         "data": (text, "binary"),
-        "read_at": (lambda t: types.is_timestamp(t) or types.is_null(t), "a timestamp"),
-        "whole": (lambda t: types.is_boolean(t) or types.is_null(t), "a bool"),
-        "ped": (lambda t: text(t) or types.is_null(t), "binary"),
+        "offset": (integer, "integers"),
+        "read_at": (types.is_timestamp, "timestamps"),
+        "whole": (types.is_boolean, "booleans"),
+        "ped": (text, "binary"),
     }
     missing = [name for name in ("meter", "table", "data") if name not in schema.names]
     if missing:
         raise _wrong(
             path,
-            f"no column {', '.join(missing)}; there are {', '.join(schema.names) or 'none'}",
-            "table images have at least the columns meter, table and data",
+            f"not table images: no column {', '.join(missing)} (it has: {', '.join(schema.names[:20])}); table images "
+            "have at least meter, table and data",
         )
     columns = [name for name in wanted if name in schema.names]
     for name in columns:
         if len(schema.get_all_field_indices(name)) > 1:
             raise _wrong(path, f"several columns are called {name}")
         check, words = wanted[name]
-        if not check(schema.field(name).type):
-            raise _wrong(path, f"column {name} is {schema.field(name).type}, not {words}")
+        type = schema.field(name).type
+        if not (check(type) or types.is_null(type)):
+            raise _wrong(path, f"column {name} is of type {type}; table images have {words} there")
     return columns
 
 
@@ -160,14 +161,9 @@ def _open(path: str, format: str) -> tuple[Any, Any]:
 
 
 def _broken(path: str, format: str, error: Exception) -> InputError:
-    words = "Parquet" if format == "parquet" else "Arrow IPC"
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(
-        "input.unreadable",
-        f"{path} is {words} that cannot be read: {first}",
-        "it is probably cut short; copy it again",
-        path=path,
-    )
+    message = f"cannot be read, it is cut short or broken: {first}"
+    return InputError("input.unreadable", f"{path}: {message}", path=path, detail=message)
 
 
 def check_table_images(path: str, format: str) -> None:
@@ -176,10 +172,10 @@ def check_table_images(path: str, format: str) -> None:
         _check_schema(path, _open(path, format)[0])
 
 
-def index_table_images(index: Index, path: str, format: str) -> int:
-    """Keep the table images of a file; returns how many. Raises: InputError, ImportError."""
+def open_table_images(index: Index, path: str, format: str) -> Callable[[], None]:
+    """Open a file; what it returns keeps its table images. Raises: InputError, ImportError."""
     if _impl.compiled():
-        return index_compiled(index, path)
+        return _open_compiled(index, path)
     schema, batches = _open(path, format)
     columns = _check_schema(path, schema)
 
@@ -190,14 +186,16 @@ def index_table_images(index: Index, path: str, format: str) -> int:
         except (_pyarrow().ArrowException, OSError) as error:
             raise _broken(path, format, error) from None
 
-    return index_rows(index, path, rows())
+    return lambda: index_rows(index, path, rows())
 
 
-def index_compiled(index: Index, path: str) -> int:
-    """Keep the table images that the compiled readers find in an input."""
+def _open_compiled(index: Index, path: str) -> Callable[[], None]:
     reader = _impl.core().read_images([path], tmp=index.options.tmp)
+    return lambda: _index_compiled(index, reader)
+
+
+def _index_compiled(index: Index, reader: Any) -> None:
     sessions: dict[int, int] = {}
-    count = 0
     for label, images in reader:
         for table, offset, data, read_at, whole, ped, session, input, position in images:
             if session not in sessions:
@@ -207,39 +205,26 @@ def index_compiled(index: Index, path: str) -> int:
                 label,
                 Stored(table, sessions[session], input, index.spool, where, offset, read_at, whole, ped, position),
             )
-            count += 1
     for row in reader.take_rejects():
         index.reject(Reject.of_row(row))
     index.counts.skipped_files += reader.notes_skipped
-    return count
 
 
-def index_rows(index: Index, path: str, rows: Iterable[Row]) -> int:
-    """Keep rows of table images; returns how many."""
+def index_rows(index: Index, path: str, rows: Iterable[Row]) -> None:
+    """Keep rows of table images."""
     session = index.session()
-    count = 0
     for number, row in enumerate(rows):
-        wrong = (
-            ("image.meter", "no meter; give every row the meter's label")
-            if row.meter is None
-            else ("image.table", "no table number; give every row the number sent on the wire")
-            if row.table is None
-            else ("image.table", f"table {row.table} is not a table's number (0 to 8191)")
-            if not -(1 << 31) <= row.table < 1 << 31
-            else ("image.data", "no data; give every row the bytes of the table, empty if none were read")
-            if row.data is None
-            else None
-        )
-        if wrong is not None:
+        problem = _problem(row)
+        if problem is not None:
             index.reject(
                 Reject(
                     meter=row.meter,
+                    table=row.table if problem[0] == "image.data" else None,
                     item=f"row {number}",
-                    code=wrong[0],
-                    reason=wrong[1],
+                    code=problem[0],
+                    reason=problem[1],
                     input=path,
                     data=row.data or b"",
-                    read_at=row.read_at,
                 )
             )
             continue
@@ -251,5 +236,18 @@ def index_rows(index: Index, path: str, rows: Iterable[Row]) -> int:
             row.meter,
             Stored(row.table, session, path, index.spool, where, row.offset or 0, row.read_at, row.whole, row.ped),
         )
-        count += 1
-    return count
+
+
+def _problem(row: Row) -> tuple[str, str] | None:
+    """Why a row is no table image: code and reason; None if it is one."""
+    if row.meter is None:
+        return "image.meter", "the row has no meter (null); fill in the column"
+    if row.table is None or not 0 <= row.table < 1 << 31:
+        got = "missing or too large" if row.table is None or row.table >= 1 << 63 else row.table
+        return (
+            "image.table",
+            f"the table number is {got}; it is nn for BTnn, 2048+nn for ETnn, +4096 for a pending one",
+        )
+    if row.data is None:
+        return "image.data", "the row has no data (null)"
+    return None

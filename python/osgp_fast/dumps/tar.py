@@ -1,150 +1,132 @@
-"""The members of a tar stream, whatever is in it: ustar, pax (path, size), GNU long names.
+"""Tar archives: a scan of the headers (ustar, GNU long names, pax paths and sizes).
 
-Our own reader because the standard library's takes the length of an extended header as a number of bytes to read into
-memory, and a hostile archive says any. Here nothing is read by a number in the data but in small steps.
+Our own reader because a hostile archive is the normal case here: the standard library's takes the length of an extended
+header as a number of bytes to read into memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, BinaryIO, Final
 
-from .sniff import is_tar_header
+from .files import read_at
+from .index import ReadError
+from .listing import Raw
 
-__all__ = ["Damaged", "Member", "TarReader"]
+__all__ = ["Stored", "is_tar", "list_tar"]
 
-MAX_HEADER: Final = 1 << 20
-"""The longest pax header or GNU name that is taken: names are at most some thousand bytes."""
-STEP: Final = 1 << 20
-
-
-class Damaged(Exception):
-    """The archive ends, or makes no sense, at this place."""
+BLOCK: Final = 512
+MAX_NAME: Final = 1 << 16
+"""Longer than any path."""
 
 
-class Stream(Protocol):
-    """What a tar is read from."""
+class Stored:
+    """A source of members that stand in an archive as they are."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
 
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A member: its name as bytes, "file", "dir" or "other", and the length of its data."""
-
-    name: bytes
-    kind: str
-    size: int
-
-
-class TarReader:
-    """Iterate over members; `read` gives bytes of the current one, the rest is skipped."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._left = 0
-        self._padding = 0
-
-    def read(self, size: int) -> bytes:
-        """Bytes of the current member. Raises: Damaged if the archive ends in it."""
-        size = min(size, self._left)
-        data = self._exactly(size)
-        self._left -= size
+    def read(self, where: Any) -> bytes:
+        offset, size = where
+        try:
+            data = read_at(self.file, offset, size)
+        except OSError as error:
+            raise ReadError("archive.damaged", f"the archive is cut short: {error.strerror}") from None
+        if len(data) != size:
+            raise ReadError("archive.damaged", "the archive is cut short: failed to fill whole buffer")
         return data
 
-    def _exactly(self, size: int) -> bytes:
-        parts = []
-        while size:
-            part = self._stream.read(min(size, STEP))
-            if not part:
-                raise Damaged("the archive ends in the middle of a member")
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+    def head(self, member: Raw, size: int) -> bytes:
+        """The first bytes of a member."""
+        return read_at(self.file, member.where, min(size, member.size))
 
-    def _skip(self) -> None:
-        left, self._left = self._left + self._padding, 0
-        while left:
-            part = self._stream.read(min(left, STEP))
-            if not part:
-                raise Damaged("the archive ends in the middle of a member")
-            left -= len(part)
-
-    def __iter__(self) -> Iterator[Member]:
-        name: bytes | None = None
-        size: int | None = None
-        while True:
-            self._skip()
-            self._padding = 0
-            block = b""
-            while len(block) < 512 and (part := self._stream.read(512 - len(block))):
-                block += part
-            if not block or not any(block):
-                return
-            if not is_tar_header(block):
-                raise Damaged("what should be the header of a member is none")
-            kind = block[156:157]
-            length = _number(block[124:136])
-            if kind in b"xgLK" and kind:
-                if length > MAX_HEADER:
-                    raise Damaged(f"an extended header of {length} bytes")
-                data = self._exactly(length)
-                self._padding = -length % 512
-                if kind == b"L":
-                    name = data.rstrip(b"\0")
-                elif kind == b"x":
-                    records = _pax(data)
-                    name = records.get(b"path", name)
-                    if (digits := records.get(b"size", b"")).isdigit() and len(digits) < 19:
-                        size = int(digits)
-                continue
-            own = _cut(block[:100])
-            if block[257:262] == b"ustar" and block[257:265] != b"ustar  \0" and (prefix := _cut(block[345:500])):
-                own = prefix + b"/" + own
-            full = own if name is None else name
-            if size is not None:
-                length = size
-            what = "file" if kind in (b"0", b"\0", b"7") else "dir" if kind == b"5" else "other"
-            if what == "file" and full.endswith(b"/"):
-                what = "dir"
-            # Links, devices and folders have no data, whatever their size field says.
-            self._left = length if what == "file" or kind not in (b"1", b"2", b"3", b"4", b"5", b"6") else 0
-            self._padding = -self._left % 512
-            name = size = None
-            yield Member(full, what, self._left)
+    def close(self) -> None:
+        self.file.close()
 
 
-def _cut(field: bytes) -> bytes:
-    return field.split(b"\0", 1)[0]
+def is_tar(block: bytes) -> bool:
+    """Whether 512 bytes are the header of a member: their sum stands in them."""
+    if len(block) < BLOCK or block[0] == 0:
+        return False
+    return _number(block[148:156]) == sum(block[:148]) + 8 * 0x20 + sum(block[156:BLOCK])
 
 
-def _number(field: bytes) -> int:
+def _number(field: bytes) -> int | None:
     if field[0] & 0x80:
-        value = int.from_bytes(field, "big") & ((1 << 95) - 1)
-        if field[0] & 0x40 or value >= 1 << 63:
-            raise Damaged("a member of impossible size")
-        return value
-    digits = field.strip(b" \0")
+        # Base 256, for what octal cannot hold.
+        value = int.from_bytes(field, "big") - (0x80 << 8 * (len(field) - 1))
+        return value if value < 1 << 64 else None
+    digits = field.lstrip(b" ").replace(b" ", b"\0").partition(b"\0")[0]
     if not digits:
         return 0
-    if not all(0x30 <= d < 0x38 for d in digits):
-        raise Damaged("a size that is no number")
-    return int(digits, 8)
+    try:
+        return int(digits, 8) if digits.isdigit() else None
+    except ValueError:
+        return None
 
 
-def _pax(data: bytes) -> dict[bytes, bytes]:
-    records: dict[bytes, bytes] = {}
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def list_tar(file: BinaryIO, size: int) -> tuple[list[Raw], str | None]:
+    """The members, and what is wrong where the scan had to end early."""
+    members: list[Raw] = []
     at = 0
-    while at < len(data):
-        space = data.find(b" ", at, at + 20)
-        digits = data[at:space] if space > 0 else b""
-        if not digits.isdigit():
+    long_name: str | None = None
+    long_size: int | None = None
+    while at + BLOCK <= size:
+        header = read_at(file, at, BLOCK)
+        if not any(header):
+            return members, None
+        if not is_tar(header):
+            return members, f"at byte {at} there is no header; what stands after it is not read"
+        at += BLOCK
+        kind = header[156:157]
+        length = _number(header[124:136])
+        if length is None:
+            return members, f"the header before byte {at} has an impossible size"
+        # pax and GNU headers describe the member after them; its own size never applies to them.
+        if kind not in (b"L", b"K", b"x", b"g") and long_size is not None:
+            length, long_size = long_size, None
+        following = at + -(-length // BLOCK) * BLOCK
+        if at + length > size:
+            return members, "the archive is cut short; its last member is not used"
+        if kind in (b"L", b"x") and length > MAX_NAME:
+            return members, f"a name of {length} bytes at byte {at}; the rest is not read"
+        if kind == b"L":
+            long_name = _text(read_at(file, at, length))
+        elif kind == b"x":
+            for key, value in _pax(read_at(file, at, length)):
+                if key == "path":
+                    long_name = value
+                elif key == "size":
+                    long_size = int(value) if value.isascii() and value.isdigit() and int(value) < 1 << 64 else None
+        elif kind not in (b"K", b"g"):
+            name = long_name
+            long_name = None
+            if name is None:
+                name, prefix = _text(header[:100]), _text(header[345:500])
+                if header[257:263] == b"ustar\0" and prefix:
+                    name = f"{prefix}/{name}"
+            if kind in (b"0", b"\0", b"7"):
+                members.append(Raw(name, length, "dir" if name.endswith("/") else "file", at))
+            else:
+                members.append(Raw(name, length, "dir" if kind == b"5" else "special", at))
+        at = following
+    # Some writers leave out the two empty blocks at the end; a partial block is damage.
+    return members, "the archive is cut short in a header" if at < size else None
+
+
+def _pax(data: bytes) -> list[tuple[str, str]]:
+    """``27 path=a/b\\n`` records."""
+    out = []
+    while (space := data.find(b" ")) >= 0:
+        digits = data[:space]
+        size = int(digits) if digits.isdigit() and space < 20 else 0
+        if not space < size <= len(data):
             break
-        end = at + int(digits)
-        key, equals, value = data[space + 1 : end - 1].partition(b"=")
-        if not equals or end > len(data) or end <= space:
-            break
-        records[key] = value
-        at = end
-    return records
+        key, equals, value = data[space + 1 : size].removesuffix(b"\n").decode("utf-8", "replace").partition("=")
+        if equals:
+            out.append((key, value))
+        data = data[size:]
+    return out
