@@ -90,6 +90,23 @@ pub struct TableImage<'a> {
     pub position: Option<i64>,
 }
 
+impl<'a> TableImage<'a> {
+    /// A whole table of which nothing else is known.
+    pub fn whole(table: TableId, data: &'a [u8]) -> Self {
+        Self {
+            table,
+            offset: 0,
+            data: Cow::Borrowed(data),
+            read_at: None,
+            whole: Some(true),
+            ped: None,
+            session: 0,
+            input: std::sync::Arc::from(""),
+            position: None,
+        }
+    }
+}
+
 /// One read of one table, its partial images joined.
 #[derive(Clone, Debug)]
 pub struct Read<'a> {
@@ -103,6 +120,8 @@ pub struct Read<'a> {
     pub read_at: Option<i64>,
     /// Position of its first piece among the meter's images.
     pub order: usize,
+    /// The session that it was made in.
+    pub session: u32,
     /// The file of its first piece.
     pub input: std::sync::Arc<str>,
     /// Where the first piece stands in that file.
@@ -124,8 +143,10 @@ pub enum Part<'a> {
 
 impl<'a> Read<'a> {
     /// The bytes of `offset .. offset + len`, all, some or none of them.
-    pub fn part(&self, offset: usize, len: usize) -> Part<'_> {
-        let end = offset.saturating_add(len);
+    pub fn part(&self, offset: u64, len: u64) -> Part<'_> {
+        // What lies beyond the largest table is not there, so that these fit where usize has 32 bits.
+        let limit = |n: u64| usize::try_from(n.min(2 * MAX_TABLE as u64)).unwrap_or(usize::MAX);
+        let (offset, end) = (limit(offset), limit(offset.saturating_add(len)));
         // Most reads are one piece from 0.
         let first = self.pieces.partition_point(|(start, data)| start + data.len() <= offset);
         let Some((start, data)) = self.pieces.get(first) else { return Part::None };
@@ -141,7 +162,7 @@ impl<'a> Read<'a> {
     }
 
     /// The bytes of `offset .. offset + len` if all of them are there.
-    pub fn get(&self, offset: usize, len: usize) -> Option<&[u8]> {
+    pub fn get(&self, offset: u64, len: u64) -> Option<&[u8]> {
         match self.part(offset, len) {
             Part::All(bytes) => Some(bytes),
             _ => None,
@@ -169,8 +190,9 @@ impl<'a> Read<'a> {
 
 /// Put the images of one meter and table together, one [`Read`] per read pass.
 ///
-/// A pass ends with the session and when an offset is read again (contract, "Several reads of one table"). Pieces that
-/// overlap and disagree give the reject `image.overlap`; the later bytes are used.
+/// A pass ends with the session, when an offset is read again (contract, "Several reads of one table"), and when a partial
+/// read contradicts the full one before it, for then the meter went on. Pieces that overlap and disagree otherwise give
+/// the reject `image.overlap`; the later bytes are used.
 pub fn join<'a>(meter: &str, images: &[(usize, &'a TableImage<'a>)], rejects: &mut Vec<Reject>) -> Vec<Read<'a>> {
     let mut reads: Vec<Read<'a>> = Vec::new();
     let mut pass: Vec<(usize, &'a TableImage<'a>)> = Vec::new();
@@ -197,7 +219,9 @@ pub fn join<'a>(meter: &str, images: &[(usize, &'a TableImage<'a>)], rejects: &m
             );
             continue;
         }
-        let again = pass.iter().any(|(_, p)| p.offset == image.offset || p.session != image.session);
+        let again = pass.iter().any(|(_, p)| {
+            p.offset == image.offset || p.session != image.session || (p.whole == Some(true) && differ(p, image))
+        });
         if again {
             reads.push(finish(meter, &pass, rejects));
             pass.clear();
@@ -210,6 +234,14 @@ pub fn join<'a>(meter: &str, images: &[(usize, &'a TableImage<'a>)], rejects: &m
     reads
 }
 
+fn differ(a: &TableImage<'_>, b: &TableImage<'_>) -> bool {
+    let low = a.offset.max(b.offset);
+    let high = (a.offset + a.data.len() as i64).min(b.offset + b.data.len() as i64);
+    let cut = |i: &TableImage<'_>| ((low - i.offset) as usize, (high - i.offset) as usize);
+    let ((a0, a1), (b0, b1)) = (cut(a), cut(b));
+    low < high && a.data[a0..a1] != b.data[b0..b1]
+}
+
 fn finish<'a>(meter: &str, pass: &[(usize, &'a TableImage<'a>)], rejects: &mut Vec<Reject>) -> Read<'a> {
     let (order, first) = pass[0];
     let last = pass[pass.len() - 1].1;
@@ -220,6 +252,7 @@ fn finish<'a>(meter: &str, pass: &[(usize, &'a TableImage<'a>)], rejects: &mut V
         whole: pass.iter().any(|(_, i)| i.whole == Some(true) && i.offset == 0),
         read_at: last.read_at,
         order,
+        session: first.session,
         input: first.input.clone(),
         position: first.position,
         ped: pass.iter().rev().find_map(|(_, i)| i.ped.clone()),
@@ -298,9 +331,17 @@ mod tests {
 
     #[test]
     fn pieces_are_joined_and_an_offset_read_again_starts_a_pass() {
-        let (reads, rejects) =
-            joined(&[image(4, b"efgh"), image(0, b"abcd"), image(10, b"kl"), image(4, b"EFGH")]);
+        let (reads, rejects) = joined(&[image(4, b"efgh"), image(0, b"abcd"), image(10, b"kl"), image(4, b"EFGH")]);
         assert_eq!(reads, [vec![(0, b"abcdefgh".to_vec()), (10, b"kl".to_vec())], vec![(4, b"EFGH".to_vec())]]);
+        assert!(rejects.is_empty());
+    }
+
+    #[test]
+    fn a_full_read_that_is_contradicted_stays_as_it_was() {
+        let mut whole = image(0, b"abcdef");
+        whole.whole = Some(true);
+        let (reads, rejects) = joined(&[whole, image(4, b"eX")]);
+        assert_eq!(reads, [vec![(0, b"abcdef".to_vec())], vec![(4, b"eX".to_vec())]]);
         assert!(rejects.is_empty());
     }
 
@@ -329,7 +370,7 @@ mod tests {
         assert_eq!(read.part(0, 4), Part::Some(2, b"cd"));
         assert_eq!(read.part(4, 4), Part::Some(4, b"ef"));
         assert_eq!(read.part(6, 1), Part::None);
-        assert_eq!(read.part(0, usize::MAX), Part::Some(2, b"cdef"));
+        assert_eq!(read.part(0, u64::MAX), Part::Some(2, b"cdef"));
     }
 
     #[test]

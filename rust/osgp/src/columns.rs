@@ -1,0 +1,281 @@
+//! The columns of every kind, as Arrow. Source: the contract, "Columns"; the twin of `python/osgp_fast/columns.py`.
+//!
+//! Repeated strings are `Dictionary(Int32, Utf8)` in batches; [`plain_schema`] says what they become in files. There
+//! are no unsigned types and no seconds: Spark has none.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow_array::builder::{BinaryBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::types::{ArrowPrimitiveType, Int32Type};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, PrimitiveArray, RecordBatch, StringArray};
+use arrow_buffer::{ArrowNativeType, NullBufferBuilder, ScalarBuffer};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use crate::records::{Kind, Options, Shape};
+use crate::reject::Reject;
+
+/// The value and status columns of the wide shape.
+pub const MAX_CHANNELS: usize = 16;
+
+/// `timestamp[us, UTC]`.
+pub fn utc_time() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn repeated() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The columns of a kind as batches carry them: repeated strings as dictionaries.
+pub fn schema(kind: Kind, options: &Options) -> SchemaRef {
+    let f = |name: &str, ty, nullable| Field::new(name, ty, nullable);
+    let mut fields = match kind {
+        Kind::LoadProfile => {
+            let mut fields = vec![
+                f("meter", repeated(), false),
+                f("data_set", DataType::Int8, false),
+                f("block", DataType::Int64, false),
+                f("interval", DataType::Int32, false),
+                f("interval_end", utc_time(), false),
+                f("interval_s", DataType::Int32, false),
+            ];
+            if options.shape == Shape::Wide {
+                let channels = 0..MAX_CHANNELS;
+                fields.extend(channels.clone().map(|c| Field::new(format!("value_{c}"), DataType::Int64, true)));
+                fields.extend(channels.map(|c| Field::new(format!("status_{c}"), DataType::Int8, true)));
+                fields.push(f("flags", DataType::Int8, false));
+            } else {
+                fields.extend([
+                    f("channel", DataType::Int8, false),
+                    f("source", DataType::Int32, true),
+                    f("quantity", repeated(), true),
+                    f("unit", repeated(), true),
+                    f("obis", repeated(), true),
+                    f("value", DataType::Int64, false),
+                    f("multiplier", DataType::Int32, true),
+                    f("status", DataType::Int8, false),
+                    f("flags", DataType::Int8, false),
+                ]);
+                if options.delta {
+                    fields.push(f("delta", DataType::Int64, true));
+                }
+            }
+            fields
+        }
+        Kind::Events => vec![
+            f("meter", repeated(), false),
+            f("log", repeated(), false),
+            f("sequence", DataType::Int64, true),
+            f("time", utc_time(), true),
+            f("user_id", DataType::Int32, false),
+            f("event_code", DataType::Int32, false),
+            f("event", repeated(), true),
+            f("argument", DataType::Binary, false),
+        ],
+        Kind::Meters => vec![
+            f("meter", DataType::Utf8, false),
+            f("utility_serial", DataType::Utf8, true),
+            f("manufacturer", DataType::Utf8, true),
+            f("model", DataType::Utf8, true),
+            f("manufacturer_serial", DataType::Utf8, true),
+            f("firmware", DataType::Utf8, true),
+            f("tables", DataType::List(Arc::new(list_item())), false),
+        ],
+        Kind::Channels => vec![
+            f("meter", repeated(), false),
+            f("data_set", DataType::Int8, false),
+            f("channel", DataType::Int8, false),
+            f("source", DataType::Int32, true),
+            f("quantity", repeated(), true),
+            f("unit", repeated(), true),
+            f("obis", repeated(), true),
+            f("interval_s", DataType::Int32, false),
+            f("multiplier", DataType::Int32, true),
+        ],
+    };
+    fields.push(f("read_at", utc_time(), true));
+    Arc::new(Schema::new(fields))
+}
+
+pub(crate) fn list_item() -> Field {
+    Field::new("item", DataType::Int32, true)
+}
+
+/// The same columns with plain strings, as files have them.
+pub fn plain_schema(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Dictionary(_, value) => field.as_ref().clone().with_data_type(value.as_ref().clone()),
+            _ => field.as_ref().clone(),
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// The columns of `rejects`.
+pub fn rejects_schema() -> SchemaRef {
+    static SCHEMA: OnceLock<SchemaRef> = OnceLock::new();
+    SCHEMA
+        .get_or_init(|| {
+            Arc::new(Schema::new(vec![
+                Field::new("meter", DataType::Utf8, true),
+                Field::new("table", DataType::Int32, true),
+                Field::new("item", DataType::Utf8, false),
+                Field::new("code", DataType::Utf8, false),
+                Field::new("reason", DataType::Utf8, false),
+                Field::new("input", DataType::Utf8, false),
+                Field::new("offset", DataType::Int64, true),
+                Field::new("length", DataType::Int64, false),
+                Field::new("data", DataType::Binary, false),
+                Field::new("read_at", utc_time(), true),
+            ]))
+        })
+        .clone()
+}
+
+/// Rejects as a batch of the kind `rejects`.
+pub fn rejects_batch(rejects: &[Reject]) -> RecordBatch {
+    let text = |f: &dyn Fn(&Reject) -> Option<String>| -> ArrayRef {
+        let mut out = StringBuilder::new();
+        rejects.iter().for_each(|r| out.append_option(f(r)));
+        Arc::new(out.finish())
+    };
+    let mut table = Int32Builder::new();
+    let (mut offset, mut length) = (Int64Builder::new(), Int64Builder::new());
+    let mut data = BinaryBuilder::new();
+    let mut read_at = TimestampMicrosecondBuilder::new();
+    for r in rejects {
+        table.append_option(r.table.map(|t| t.0));
+        offset.append_option(r.offset);
+        length.append_value(r.length);
+        data.append_value(&r.data);
+        read_at.append_option(r.read_at);
+    }
+    let columns: Vec<ArrayRef> = vec![
+        text(&|r| r.meter.clone()),
+        Arc::new(table.finish()),
+        text(&|r| Some(r.item.clone())),
+        text(&|r| Some(r.code.to_owned())),
+        text(&|r| Some(r.reason.clone())),
+        text(&|r| Some(r.input.to_string())),
+        Arc::new(offset.finish()),
+        Arc::new(length.finish()),
+        Arc::new(data.finish()),
+        Arc::new(read_at.finish().with_timezone("UTC")),
+    ];
+    batch(rejects_schema(), columns)
+}
+
+/// A batch of columns that are made to fit the schema.
+pub(crate) fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
+    RecordBatch::try_new(schema, columns).expect("builders make the columns of their schema")
+}
+
+/// A column that may have nulls; without any it costs no bitmap.
+pub(crate) struct Nullable<T> {
+    pub(crate) values: Vec<T>,
+    nulls: NullBufferBuilder,
+}
+
+impl<T: ArrowNativeType> Nullable<T> {
+    pub(crate) fn new() -> Self {
+        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+    }
+    pub(crate) fn push(&mut self, value: Option<T>) {
+        self.values.push(value.unwrap_or_default());
+        self.nulls.append(value.is_some());
+    }
+    pub(crate) fn repeat(&mut self, value: Option<T>, n: usize) {
+        self.values.resize(self.values.len() + n, value.unwrap_or_default());
+        match value {
+            Some(_) => self.nulls.append_n_non_nulls(n),
+            None => self.nulls.append_n_nulls(n),
+        }
+    }
+    /// Append a pattern over and over, `n` values in all.
+    pub(crate) fn tile(&mut self, tile: &Tile<T>, n: usize) {
+        tile.append(&mut self.values, n);
+        match &tile.valid {
+            None => self.nulls.append_n_non_nulls(n),
+            Some(valid) => (0..n).for_each(|i| self.nulls.append(valid[i % valid.len()])),
+        }
+    }
+    pub(crate) fn extend(&mut self, values: impl ExactSizeIterator<Item = T>) {
+        self.nulls.append_n_non_nulls(values.len());
+        self.values.extend(values);
+    }
+    pub(crate) fn reserve(&mut self, n: usize) {
+        self.values.reserve(n);
+    }
+    pub(crate) fn finish<P: ArrowPrimitiveType<Native = T>>(&mut self) -> PrimitiveArray<P> {
+        PrimitiveArray::new(ScalarBuffer::from(std::mem::take(&mut self.values)), self.nulls.finish())
+    }
+}
+
+/// What repeats for every interval: one value per channel.
+pub(crate) struct Tile<T> {
+    /// The pattern many times over, so that most appends are one copy.
+    values: Vec<T>,
+    period: usize,
+    valid: Option<Vec<bool>>,
+}
+
+impl<T: Copy + Default> Tile<T> {
+    const LENGTH: usize = 2048;
+
+    pub(crate) fn new(pattern: impl IntoIterator<Item = Option<T>>) -> Self {
+        let pattern: Vec<Option<T>> = pattern.into_iter().collect();
+        let period = pattern.len().max(1);
+        let valid = pattern.iter().any(Option::is_none).then(|| pattern.iter().map(Option::is_some).collect());
+        let values = pattern.iter().map(|v| v.unwrap_or_default()).cycle();
+        let times = (Self::LENGTH / period).max(1);
+        Self { values: values.take(if pattern.is_empty() { 0 } else { times * period }).collect(), period, valid }
+    }
+
+    /// Append `n` values; `n` is a multiple of the period.
+    pub(crate) fn append(&self, out: &mut Vec<T>, mut n: usize) {
+        debug_assert_eq!(n % self.period, 0);
+        while n > 0 && !self.values.is_empty() {
+            let part = n.min(self.values.len());
+            out.extend_from_slice(&self.values[..part]);
+            n -= part;
+        }
+    }
+}
+
+/// The values of a dictionary column of a batch.
+pub(crate) struct Words {
+    words: Vec<String>,
+    index: std::collections::HashMap<String, i32>,
+}
+
+impl Words {
+    pub(crate) fn new() -> Self {
+        Self { words: Vec::new(), index: std::collections::HashMap::new() }
+    }
+    /// The key of a word in this batch.
+    pub(crate) fn key(&mut self, word: &str) -> i32 {
+        match self.index.get(word) {
+            Some(key) => *key,
+            None => {
+                let key = self.words.len() as i32;
+                self.words.push(word.to_owned());
+                self.index.insert(word.to_owned(), key);
+                key
+            }
+        }
+    }
+    /// The dictionary column of these keys; the next batch starts anew.
+    pub(crate) fn finish(&mut self, keys: Int32Array) -> ArrayRef {
+        self.index.clear();
+        let values = StringArray::from_iter_values(std::mem::take(&mut self.words));
+        Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
+    }
+}
+
+/// A column without nulls.
+pub(crate) fn full<P: ArrowPrimitiveType>(values: &mut Vec<P::Native>) -> PrimitiveArray<P> {
+    PrimitiveArray::new(ScalarBuffer::from(std::mem::take(values)), None)
+}

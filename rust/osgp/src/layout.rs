@@ -1,0 +1,247 @@
+//! From a catalogue entry and one meter's dimensions and firmware to a layout: plain offsets, counts and strides.
+//!
+//! Firmware rules and dimension formulas exist here and in the catalogue only; loops over bytes see layouts only.
+
+use crate::catalog::{Catalog, Field, Formula, Name, Path, Table, TableIx, Type, integer};
+
+/// More leaves than any table of the guides has; a packed array of a damaged meter ends here.
+pub const MAX_LEAVES: usize = 10_000;
+const MAX_AXES: usize = 4;
+const MAX_PACKED: usize = 2;
+
+/// A table whose fields size another one was not read, or not far enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing(pub TableIx);
+
+/// An array around a leaf: how many elements, and how far apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Axis {
+    /// Elements.
+    pub count: u64,
+    /// Bytes from one to the next.
+    pub stride: u64,
+}
+
+/// A value in a table: the bytes of element 0 of every axis, and for packed arrays the elements that it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Which field.
+    pub path: Path,
+    /// How to read it.
+    pub ty: Type,
+    /// Where it starts.
+    pub offset: u64,
+    /// Its bytes.
+    pub size: u64,
+    packed: [u16; MAX_PACKED],
+    packed_len: u8,
+    axes: [Axis; MAX_AXES],
+    axes_len: u8,
+}
+
+impl Leaf {
+    /// The elements of packed arrays that it stands in.
+    pub fn packed(&self) -> &[u16] {
+        &self.packed[..usize::from(self.packed_len)]
+    }
+    /// The arrays around it, outermost first.
+    pub fn axes(&self) -> &[Axis] {
+        &self.axes[..usize::from(self.axes_len)]
+    }
+    /// The offset of one element, one index per axis; `None` outside of them.
+    pub fn at(&self, index: &[u64]) -> Option<u64> {
+        let axes = self.axes();
+        if index.len() != axes.len() || index.iter().zip(axes).any(|(i, axis)| *i >= axis.count) {
+            return None;
+        }
+        index.iter().zip(axes).try_fold(self.offset, |at, (i, axis)| at.checked_add(i.checked_mul(axis.stride)?))
+    }
+    /// The offset of an element whose indices are those of packed arrays first and of axes then.
+    pub fn element(&self, index: &[i64]) -> Option<u64> {
+        let packed = self.packed();
+        let (head, tail) = index.split_at_checked(packed.len())?;
+        if !head.iter().zip(packed).all(|(i, p)| *i == i64::from(*p)) || tail.len() > MAX_AXES {
+            return None;
+        }
+        let mut place = [0; MAX_AXES];
+        for (to, from) in place.iter_mut().zip(tail) {
+            *to = u64::try_from(*from).ok()?;
+        }
+        self.at(&place[..tail.len()])
+    }
+}
+
+/// All leaves of a table for one meter, in the order of the guide, and the bytes that they take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The leaves.
+    pub leaves: Vec<Leaf>,
+    /// One past the last byte.
+    pub size: u64,
+}
+
+impl Layout {
+    /// The leaf of that path that holds the element, and where the element starts.
+    pub fn element(&self, path: Path, index: &[i64]) -> Option<(&Leaf, u64)> {
+        self.leaves.iter().filter(|l| l.path == path).find_map(|l| Some((l, l.element(index)?)))
+    }
+    /// The first leaf of that path.
+    pub fn leaf(&self, path: Path) -> Option<&Leaf> {
+        self.leaves.iter().find(|l| l.path == path)
+    }
+}
+
+/// What a layout asks about the rest of the meter.
+pub trait Dimensions {
+    /// The value of a field of another table.
+    fn value(&self, table: TableIx, path: Path, index: &[i64]) -> Result<i64, Missing>;
+    /// The length of another table as read.
+    fn length(&self, table: TableIx) -> Result<i64, Missing>;
+    /// 1 if the firmware is 4.0 or later.
+    fn gen4(&self) -> Result<i64, Missing>;
+    /// Some bytes of the table itself: some tables are sized by their own fields.
+    fn own(&self, offset: u64, size: u64) -> Option<&[u8]>;
+    /// The length of the table itself as read.
+    fn size(&self) -> i64;
+}
+
+struct Resolver<'a, D> {
+    ix: TableIx,
+    table: &'a Table,
+    dimensions: &'a D,
+    given: &'a [(u8, i64)],
+    leaves: Vec<Leaf>,
+    index: [i64; 8],
+}
+
+/// The layout of a table for one meter. Where the table is too short to tell how it goes on, the layout ends there; a
+/// dimension missing in another table is an error. `given` answers questions that the table leaves open, by number of the variable.
+pub fn resolve(ix: TableIx, dimensions: &impl Dimensions, given: &[(u8, i64)]) -> Result<Layout, Missing> {
+    let table = Catalog::get().table(ix);
+    let mut resolver =
+        Resolver { ix, table, dimensions, given, leaves: Vec::with_capacity(table.paths.len()), index: [0; 8] };
+    let root = Frame { axes: [Axis::default(); MAX_AXES], axes_len: 0, packed: [0; MAX_PACKED], packed_len: 0 };
+    match resolver.fields(&table.fields, 0, root) {
+        Ok(size) => Ok(Layout { leaves: resolver.leaves, size }),
+        Err(missing) if missing.0 == ix && !resolver.leaves.is_empty() => {
+            let size = resolver.leaves.iter().map(|l| l.offset.saturating_add(l.size)).max().unwrap_or(0);
+            Ok(Layout { leaves: resolver.leaves, size })
+        }
+        Err(missing) => Err(missing),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Frame {
+    axes: [Axis; MAX_AXES],
+    axes_len: u8,
+    packed: [u16; MAX_PACKED],
+    packed_len: u8,
+}
+
+impl<D: Dimensions> Resolver<'_, D> {
+    fn number(&self, formula: &Formula) -> Result<i64, Missing> {
+        formula.eval(&mut |name, index| self.name(*name, index))
+    }
+
+    fn name(&self, name: Name, index: &[i64]) -> Result<i64, Missing> {
+        match name {
+            Name::Size => Ok(self.dimensions.size()),
+            Name::Gen4 => self.dimensions.gen4(),
+            Name::Index(i) => Ok(self.index[usize::from(i) % self.index.len()]),
+            Name::Variable(i) => match self.given.iter().find(|(v, _)| *v == i) {
+                Some((_, value)) => Ok(*value),
+                None => self.number(&self.table.variables[usize::from(i)].1),
+            },
+            Name::Length(table) if table == self.ix => Ok(self.dimensions.size()),
+            Name::Length(table) => self.dimensions.length(table),
+            Name::Field(table, path) if table == self.ix => {
+                let found = self.leaves.iter().filter(|l| l.path == path).find_map(|l| Some((l, l.element(index)?)));
+                found
+                    .and_then(|(leaf, at)| integer(leaf.ty, self.dimensions.own(at, leaf.size)?))
+                    .ok_or(Missing(self.ix))
+            }
+            Name::Field(table, path) => self.dimensions.value(table, path, index),
+        }
+    }
+
+    fn fields(&mut self, fields: &[Field], mut offset: u64, frame: Frame) -> Result<u64, Missing> {
+        for field in fields {
+            offset = self.field(field, offset, frame)?;
+        }
+        Ok(offset)
+    }
+
+    fn field(&mut self, field: &Field, offset: u64, frame: Frame) -> Result<u64, Missing> {
+        if let Some(when) = &field.when {
+            if self.number(when)? == 0 {
+                return Ok(offset);
+            }
+        }
+        if let Some(count) = &field.count {
+            let count = self.number(count)?;
+            return self.array(field, count, offset, frame);
+        }
+        let size = match &field.size {
+            Some(size) => self.number(size)?.try_into().unwrap_or(0),
+            None => u64::from(field.width),
+        };
+        self.leaf(field, offset, size, frame)?;
+        for member in &field.of {
+            self.leaf(member, offset, size, frame)?;
+        }
+        Ok(offset.saturating_add(size))
+    }
+
+    fn array(&mut self, field: &Field, count: i64, mut offset: u64, frame: Frame) -> Result<u64, Missing> {
+        let mut count: u64 = count.try_into().unwrap_or(0);
+        if let Some(max) = field.max {
+            count = count.min(u64::from(max));
+        }
+        if field.packed {
+            for i in 0..count {
+                if let Some(slot) = field.index.and_then(|ix| self.index.get_mut(usize::from(ix))) {
+                    *slot = i as i64;
+                }
+                let mut inner = frame;
+                *inner.packed.get_mut(usize::from(frame.packed_len)).ok_or(Missing(self.ix))? = i as u16;
+                inner.packed_len += 1;
+                offset = self.fields(&field.of, offset, inner)?;
+            }
+            return Ok(offset);
+        }
+        let mark = self.leaves.len();
+        let slot = usize::from(frame.axes_len);
+        let mut inner = frame;
+        *inner.axes.get_mut(slot).ok_or(Missing(self.ix))? = Axis { count, stride: 0 };
+        inner.axes_len += 1;
+        let end = self.fields(&field.of, offset, inner);
+        let stride = end.and_then(|end| match &field.stride {
+            Some(stride) => Ok((end - offset).max(self.number(stride)?.try_into().unwrap_or(0))),
+            None => Ok(end - offset),
+        });
+        // Without its stride an array has no places.
+        let stride = stride.inspect_err(|_| self.leaves.truncate(mark))?;
+        for leaf in &mut self.leaves[mark..] {
+            leaf.axes[slot].stride = stride;
+        }
+        Ok(offset.saturating_add(count.saturating_mul(stride)))
+    }
+
+    fn leaf(&mut self, field: &Field, offset: u64, size: u64, frame: Frame) -> Result<(), Missing> {
+        if self.leaves.len() >= MAX_LEAVES {
+            return Err(Missing(self.ix));
+        }
+        self.leaves.push(Leaf {
+            path: field.path,
+            ty: field.ty,
+            offset,
+            size,
+            packed: frame.packed,
+            packed_len: frame.packed_len,
+            axes: frame.axes,
+            axes_len: frame.axes_len,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! Records: from the table images of one meter to Arrow batches of every kind. One file per kind.
+
+mod channels;
+mod events;
+mod load_profile;
+mod meter;
+mod meters;
+mod profile_set;
+
+use arrow_array::RecordBatch;
+
+use crate::catalog::{Catalog, TableIx};
+use crate::image::TableImage;
+use crate::reject::Reject;
+use meter::Meter;
+
+/// About so many rows a batch has: small enough to stay in the cache, large enough to cost nothing.
+pub const BATCH_ROWS: usize = 32_768;
+
+/// What can be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// One row per interval and channel (or per interval).
+    LoadProfile,
+    /// One row per entry of an event log.
+    Events,
+    /// One row per meter.
+    Meters,
+    /// One row per channel of a data set.
+    Channels,
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are written.
+    pub const ALL: [Kind; 4] = [Kind::LoadProfile, Kind::Events, Kind::Meters, Kind::Channels];
+
+    /// The name in files and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::LoadProfile => "load_profile",
+            Kind::Events => "events",
+            Kind::Meters => "meters",
+            Kind::Channels => "channels",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|k| k.name() == name)
+    }
+
+    /// The tables that it needs; rejects are limited to them.
+    fn needs(self) -> &'static [&'static str] {
+        match self {
+            Kind::LoadProfile => &load_profile::NEEDS,
+            Kind::Events => &events::NEEDS,
+            Kind::Meters => &meters::NEEDS,
+            Kind::Channels => &channels::NEEDS,
+        }
+    }
+}
+
+/// The shape of the load profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// A row per interval and channel.
+    #[default]
+    Long,
+    /// A row per interval, with columns `value_0` to `value_15`.
+    Wide,
+}
+
+/// What decides about the rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The shape of the load profile.
+    pub shape: Shape,
+    /// Add the growth of cumulative sources over the interval (long shape).
+    pub delta: bool,
+    /// Decode with the guides' defaults where dimension tables were not captured. No kind of this version has such
+    /// defaults; registers and measurements will.
+    pub assume_defaults: bool,
+}
+
+/// What is no reject, only counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Images of tables that nothing here reads.
+    pub tables_without_decoder: u64,
+}
+
+/// Decodes one meter after the other; rows of following meters share batches.
+pub struct Decoder {
+    kinds: Vec<Kind>,
+    needed: Vec<TableIx>,
+    profile: load_profile::Rows,
+    events: events::Rows,
+    meters: meters::Rows,
+    channels: channels::Rows,
+    rejects: Vec<Reject>,
+    counts: Counts,
+}
+
+impl Decoder {
+    /// A decoder of these kinds.
+    pub fn new(kinds: &[Kind], options: &Options) -> Self {
+        let catalog = Catalog::get();
+        let mut needed: Vec<TableIx> = kinds.iter().flat_map(|k| k.needs()).filter_map(|id| catalog.id(id)).collect();
+        needed.sort_unstable_by_key(|ix| ix.0);
+        needed.dedup();
+        Self {
+            kinds: kinds.to_vec(),
+            needed,
+            profile: load_profile::Rows::new(options),
+            events: events::Rows::new(options),
+            meters: meters::Rows::new(options),
+            channels: channels::Rows::new(options),
+            rejects: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Decode all images of one meter, in their order of appearance. Full batches are handed to `emit`.
+    pub fn meter(&mut self, label: &str, images: &[TableImage<'_>], emit: &mut dyn FnMut(Kind, RecordBatch)) {
+        let catalog = Catalog::get();
+        self.counts.tables_without_decoder +=
+            images.iter().filter(|i| catalog.number(i.table).is_none()).count() as u64;
+        let meter = Meter::new(label, images, &self.needed, &mut self.rejects);
+        for kind in &self.kinds {
+            let mut full = |batch| emit(*kind, batch);
+            match kind {
+                Kind::LoadProfile => load_profile::decode(&meter, &mut self.profile, &mut self.rejects, &mut full),
+                Kind::Events => events::decode(&meter, &mut self.events, &mut self.rejects, &mut full),
+                Kind::Meters => meters::decode(&meter, &mut self.meters, &mut full),
+                Kind::Channels => channels::decode(&meter, &mut self.channels, &mut full),
+            }
+        }
+    }
+
+    /// Hand out what is left.
+    pub fn finish(&mut self, emit: &mut dyn FnMut(Kind, RecordBatch)) {
+        for kind in &self.kinds {
+            let rest = match kind {
+                Kind::LoadProfile => self.profile.take(),
+                Kind::Events => self.events.take(),
+                Kind::Meters => self.meters.take(),
+                Kind::Channels => self.channels.take(),
+            };
+            if let Some(batch) = rest {
+                emit(*kind, batch);
+            }
+        }
+    }
+
+    /// The rejects since the last call.
+    pub fn take_rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.rejects)
+    }
+
+    /// The counts since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+}
+
+/// Decode one meter at once: its batches and rejects.
+pub fn decode_meter(
+    label: &str,
+    images: &[TableImage<'_>],
+    kinds: &[Kind],
+    options: &Options,
+) -> (Vec<(Kind, RecordBatch)>, Vec<Reject>) {
+    let mut decoder = Decoder::new(kinds, options);
+    let mut batches = Vec::new();
+    let mut emit = |kind, batch| batches.push((kind, batch));
+    decoder.meter(label, images, &mut emit);
+    decoder.finish(&mut emit);
+    (batches, decoder.take_rejects())
+}
