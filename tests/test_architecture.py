@@ -20,14 +20,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / "python" / "osgp_fast"
 RUST = ROOT / "rust"
 
-# Everybody may import these.
-FREE = {"errors", "units", "reject"}
+# Everybody may import these. `_numbers`: integers in table bytes, which layouts need for dimensions and the codec for values.
+FREE = {"errors", "units", "reject", "_numbers"}
 
 # Room of the Python package -> rooms that it may import.
 PYTHON_RULES: dict[str, set[str]] = {
     "errors": set(),
     "units": set(),
-    "reject": set(),
+    "_numbers": set(),
+    # A reject takes table, file and offset from an image.
+    "reject": {"image"},
     "wire": set(),
     "security": set(),
     "image": set(),
@@ -38,11 +40,12 @@ PYTHON_RULES: dict[str, set[str]] = {
     "transport": {"session"},
     "layout": {"catalog", "image"},
     "codec": {"layout", "image"},
-    # A record knows its table's layout, and joins the reads of a table.
-    "records": {"codec", "columns", "layout", "image"},
+    # A record knows its table's layout, joins the reads of a table, and finds the names of sources and events.
+    "records": {"codec", "columns", "layout", "image", "catalog"},
     "_impl": {"_core", "image", "wire", "security", "scan", "records", "columns"},
     "dumps": {"image", "_impl"},
-    "decode": {"dumps", "_impl", "columns", "sinks"},
+    # Images in memory are an input of their own.
+    "decode": {"dumps", "_impl", "columns", "sinks", "image", "records"},
     "sinks": {"columns", "_impl"},
     "meter": {"transport", "session", "image", "layout", "codec", "catalog", "records", "sinks"},
     "virtual": {"catalog", "layout", "codec", "image", "session", "transport"},
@@ -54,15 +57,16 @@ RUST_RULES: dict[str, set[str]] = {
     "wire": set(),
     "security": set(),
     "image": set(),
-    "catalog": set(),
+    # A table's number is that of its images.
+    "catalog": {"image"},
     "columns": set(),
     "scan": {"wire", "security", "image"},
     "layout": {"catalog", "image"},
     "codec": {"layout", "image"},
-    "records": {"codec", "columns", "layout", "image"},
+    "records": {"codec", "columns", "layout", "image", "catalog"},
 }
 # Files of one room that stand beside it.
-ROOM_OF = {"text_log": "scan", "__main__": "cli"}
+ROOM_OF = {"text_log": "scan", "values": "codec", "__main__": "cli"}
 # Files that hold only names: the package's face and the crate's root.
 RUST_ROOTS = {"lib"}
 # The library crate is handed everything: no files, no network, no clock, no environment.
