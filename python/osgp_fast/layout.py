@@ -168,8 +168,15 @@ class _Resolver:
             return offset
         mark = len(self.leaves)
         # The axis stands before its stride is known, so the leaves are finished afterwards.
-        end = self.fields(f.of, prefix, offset, axes, packed)
-        stride = end - offset if f.stride is None else max(end - offset, self.number(f.stride))
+        try:
+            end = self.fields(f.of, prefix, offset, axes, packed)
+            stride = end - offset if f.stride is None else max(end - offset, self.number(f.stride))
+        except MissingDimension:
+            # Without its stride an array has no places.
+            for gone in self.leaves[mark:]:
+                self.by_path[gone.path].remove(gone)
+            del self.leaves[mark:]
+            raise
         axis = Axis(f.name, count, stride)
         for i in range(mark, len(self.leaves)):
             old = self.leaves[i]
@@ -206,10 +213,16 @@ def resolve(
     """The layout of a table for one meter.
 
     ``size`` is the length of the table as read, ``data(offset, size)`` its bytes (some tables are sized by their own
-    fields), ``variables`` answers to the questions that the table leaves open. Raises: MissingDimension.
+    fields), ``variables`` answers to the questions that the table leaves open. Where the table is too short to tell how it
+    goes on, the layout ends there. Raises: MissingDimension of another table.
     """
     resolver = _Resolver(table, size, data, dimensions, variables or {})
-    end = resolver.fields(table.fields, "", 0, (), ())
+    try:
+        end = resolver.fields(table.fields, "", 0, (), ())
+    except MissingDimension as error:
+        if error.table != table.id or not resolver.leaves:
+            raise
+        end = max(leaf.offset + leaf.size for leaf in resolver.leaves)
     return Layout(resolver.leaves, end, resolver.by_path)
 
 
