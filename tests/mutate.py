@@ -469,7 +469,8 @@ def verdict(answers: list[dict[str, Any]]) -> str:
 
 
 def make_children(seed: int, twins: bool) -> list[Child]:
-    return [Child(seed, OSGP_FAST_IMPL=name) for name in (("rust", "python") if twins else ("rust",))]
+    one = os.environ.get("OSGP_FAST_IMPL") or "rust"
+    return [Child(seed, OSGP_FAST_IMPL=name) for name in (("rust", "python") if twins else (one,))]
 
 
 def run(count: int, seed: int, twins: bool, jobs: int) -> int:
@@ -504,7 +505,7 @@ def run(count: int, seed: int, twins: bool, jobs: int) -> int:
         for line in single_out(seed, batch, cases, form, twins):
             print("  " + line)
     seconds = time.perf_counter() - started
-    which = "both implementations, equal results" if twins else "rust"
+    which = "both implementations, equal results" if twins else os.environ.get("OSGP_FAST_IMPL") or "rust"
     verb = f"{len(bad)} BAD BATCHES" if bad else "rows or rejects only"
     print(f"{count:,} mutations ({which}), seed {seed}: {verb}")
     print(f"{seconds:.0f} s, peak {peak} MB, slowest batch {slowest:.1f} s")
