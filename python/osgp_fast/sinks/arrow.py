@@ -31,7 +31,7 @@ def _type(pa: Any, name: str) -> Any:
         case "timestamp[us]":
             return pa.timestamp("us")
         case "list<int32>":
-            return pa.list_(pa.field("item", pa.int32(), False))
+            return pa.list_(pa.field("item", pa.int32()))
         case "bool":
             return pa.bool_()
     return getattr(pa, name)()
