@@ -10,7 +10,7 @@ mod profile_set;
 use arrow_array::RecordBatch;
 
 use crate::catalog::{Catalog, TableIx};
-use crate::image::TableImage;
+use crate::image::{TableId, TableImage};
 use crate::reject::Reject;
 use meter::Meter;
 
@@ -161,6 +161,42 @@ impl Decoder {
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
     }
+}
+
+/// A leaf of a resolved table, with names: for people, and to compare the resolvers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedLeaf {
+    /// The dotted path.
+    pub path: String,
+    /// The elements of packed arrays that it stands in.
+    pub packed: Vec<u16>,
+    /// Where element 0 of every axis starts.
+    pub offset: u64,
+    /// Its bytes.
+    pub size: u64,
+    /// Count and stride of the arrays around it, outermost first.
+    pub axes: Vec<(u64, u64)>,
+}
+
+/// The layout of a table of one meter, from the images of it and of the tables that size it.
+///
+/// The error is the id of the table that was not captured, or not far enough.
+pub fn layout(images: &[TableImage<'_>], table: TableId) -> Result<Vec<NamedLeaf>, String> {
+    let catalog = Catalog::get();
+    let ix = catalog.number(table).ok_or_else(|| table.to_string())?;
+    let all: Vec<TableIx> = (0..catalog.tables.len()).map(|i| TableIx(i as u16)).collect();
+    let mut rejects = Vec::new();
+    let meter = Meter::new("", images, &all, &mut rejects);
+    let found = meter.view(None).layout(ix).map_err(|missing| catalog.table(missing.0).id.clone())?;
+    let paths = &catalog.table(ix).paths;
+    let named = found.leaves.iter().map(|leaf| NamedLeaf {
+        path: paths[usize::from(leaf.path.0)].clone(),
+        packed: leaf.packed().to_vec(),
+        offset: leaf.offset,
+        size: leaf.size,
+        axes: leaf.axes().iter().map(|a| (a.count, a.stride)).collect(),
+    });
+    Ok(named.collect())
 }
 
 /// Decode one meter at once: its batches and rejects.
