@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / "python" / "osgp_fast"
 RUST = ROOT / "rust"
 
-# Everybody may import these. `_numbers`: integers in table bytes, as dimensions for layouts and as values for the codec.
+# Everybody may import these. `_numbers`: integers in table bytes, which layouts and the codec need.
 FREE = {"errors", "units", "reject", "_numbers"}
 
 # Room of the Python package -> rooms that it may import.
