@@ -153,7 +153,8 @@ impl Iterator for Guarded {
 
     fn next(&mut self) -> Option<Self::Item> {
         let inner = self.0.as_mut()?;
-        let item = catch_unwind(AssertUnwindSafe(|| inner.next())).unwrap_or_else(|panic| Some(Err(panic_message(&*panic))));
+        let item =
+            catch_unwind(AssertUnwindSafe(|| inner.next())).unwrap_or_else(|panic| Some(Err(panic_message(&*panic))));
         if !matches!(item, Some(Ok(_))) {
             self.0 = None;
         }

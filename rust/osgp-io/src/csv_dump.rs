@@ -40,9 +40,8 @@ pub(crate) fn read(
     push: &mut dyn FnMut(&TableImage<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let input: Arc<str> = path.to_string_lossy().into();
-    let unreadable = |error: &io::Error| {
-        Reject::new("input.unreadable", format!("cannot be read: {}", plain(error))).input(&input)
-    };
+    let unreadable =
+        |error: &io::Error| Reject::new("input.unreadable", format!("cannot be read: {}", plain(error))).input(&input);
     let mut reader = match File::open(path) {
         Ok(file) => BufReader::with_capacity(1 << 16, file),
         Err(error) => {
@@ -101,15 +100,15 @@ fn row(line: &[u8]) -> Result<(TableId, Vec<u8>), (&'static str, String)> {
         let reason = "not a line of termineter's dump_tables (id, name, length, hex); remove or mend it";
         ("termineter.line", reason.to_owned())
     };
-    let no_hex = || {
-        ("termineter.hex", "the last field is not hex, or a digit is missing; dump the table again".to_owned())
-    };
+    let no_hex =
+        || ("termineter.hex", "the last field is not hex, or a digit is missing; dump the table again".to_owned());
     // A name may hold commas: it is what stands between the first field and the last two.
     let mut ends = line.rsplitn(3, |&b| b == b',');
     let (Some(hex), Some(len), Some(rest)) = (ends.next(), ends.next(), ends.next()) else { return Err(no_line()) };
     let Some(comma) = rest.iter().position(|&b| b == b',') else { return Err(no_line()) };
     let digits = |field: &[u8], most: usize| {
-        let text = std::str::from_utf8(field).ok().filter(|t| t.len() <= most && t.bytes().all(|b| b.is_ascii_digit()))?;
+        let text =
+            std::str::from_utf8(field).ok().filter(|t| t.len() <= most && t.bytes().all(|b| b.is_ascii_digit()))?;
         text.parse::<u32>().ok()
     };
     let id = digits(&rest[..comma], 5).ok_or_else(no_line)?;
@@ -124,10 +123,8 @@ fn row(line: &[u8]) -> Result<(TableId, Vec<u8>), (&'static str, String)> {
         data.push((digit(pair[0])? << 4 | digit(pair[1])?) as u8);
     }
     if data.len() as u64 != u64::from(len) {
-        let reason = format!(
-            "the line says {len} bytes and holds {}; it was probably cut; dump the table again",
-            data.len()
-        );
+        let reason =
+            format!("the line says {len} bytes and holds {}; it was probably cut; dump the table again", data.len());
         return Err(("termineter.length", reason));
     }
     if data.is_empty() {

@@ -21,7 +21,8 @@ const MAX_LINKED: usize = 100_000;
 pub(crate) fn list(path: &Path, found: &mut Found, stop: &AtomicBool) -> Result<Listing, OpenError> {
     let canonical = fs::canonicalize(path).map_err(|error| OpenError::io(path, &error))?;
     fs::read_dir(path).map_err(|error| OpenError::io(path, &error))?;
-    let mut walk = Walk { found, dirs: Vec::new(), stack: vec![canonical], root: own_name(path).into(), linked: 0, stop };
+    let mut walk =
+        Walk { found, dirs: Vec::new(), stack: vec![canonical], root: own_name(path).into(), linked: 0, stop };
     walk.dir(path);
     let dirs = walk.dirs;
     Ok(Listing { input: path.to_string_lossy().into(), backing: Backing::Files, dirs })

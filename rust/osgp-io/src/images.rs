@@ -8,7 +8,7 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, Int64Array, Int32Array,
+    Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, Int32Array, Int64Array,
     LargeBinaryArray, RecordBatch, TimestampMicrosecondArray, new_null_array,
 };
 use arrow_schema::{ArrowError, DataType, Schema, TimeUnit};
@@ -72,10 +72,6 @@ impl Columns {
         used.extend([self.offset, self.read_at, self.whole, self.ped].into_iter().flatten());
         used.sort_unstable();
         used
-    }
-
-    pub(crate) fn data_column(&self) -> usize {
-        self.data
     }
 }
 
@@ -273,7 +269,11 @@ impl ImageBatch {
             return Err(self.wrong(row, "image.table", reason));
         };
         let Some(data) = self.data.get(row) else {
-            return Err(self.wrong(row, "image.data", "no data; give every row the bytes of the table, empty if none were read".to_owned()));
+            return Err(self.wrong(
+                row,
+                "image.data",
+                "no data; give every row the bytes of the table, empty if none were read".to_owned(),
+            ));
         };
         let valid = |a: &Int64Array| a.is_valid(row).then(|| a.value(row));
         Ok(TableImage {

@@ -14,7 +14,7 @@ use crate::error::{Error, OpenError, plain};
 use crate::images::ImageBatch;
 use crate::listing::{self, Backing, Found, HEAD, Listing, Member, MeterDir, Place, length};
 use crate::names::{Class, classify};
-use crate::pread::{read_up_to_at, Section};
+use crate::pread::{Section, read_up_to_at};
 use crate::zone::Zone;
 use crate::{csv_dump, dir, tar, zip};
 
@@ -172,7 +172,8 @@ impl Inputs {
         }
         if size > MAX_CAPTURE {
             let reason = format!("{size} bytes are too many for a capture; split it between two sessions");
-            let reject = Reject::new("input.too_large", reason).data(&read_up_to_at(&file, 0, MAX_DATA).unwrap_or_default());
+            let reject =
+                Reject::new("input.too_large", reason).data(&read_up_to_at(&file, 0, MAX_DATA).unwrap_or_default());
             self.found.rejects.push(self.about(path, reject.length(length(size))));
             return Ok(None);
         }
@@ -211,11 +212,20 @@ impl Inputs {
     }
 
     /// Unpack a compressed archive into a file without a name, since members are read side by side.
-    fn unpack(&mut self, path: &Path, packed: &Packed, file: File, size: u64, stop: &AtomicBool) -> Result<File, Error> {
+    fn unpack(
+        &mut self,
+        path: &Path,
+        packed: &Packed,
+        file: File,
+        size: u64,
+        stop: &AtomicBool,
+    ) -> Result<File, Error> {
         let input: Arc<str> = path.to_string_lossy().into();
         let failed = |error| Error::io(&self.options.tmp, error);
         let mut out = tempfile::tempfile_in(&self.options.tmp).map_err(failed)?;
-        let mut reader = packed.reader(Section { file: Arc::new(file), at: 0, end: size }).map_err(|error| OpenError::io(path, &error))?;
+        let mut reader = packed
+            .reader(Section { file: Arc::new(file), at: 0, end: size })
+            .map_err(|error| OpenError::io(path, &error))?;
         let mut buffer = vec![0; 1 << 18];
         let mut total = 0u64;
         loop {

@@ -158,7 +158,9 @@ fn read_file(path: &Path, len: u64) -> io::Result<Vec<u8>> {
 pub(crate) fn too_large(len: u64) -> (&'static str, String) {
     (
         "input.too_large",
-        format!("{len} bytes are more than a table can hold ({MAX_TABLE}); only the first 64 KiB are kept; is this a table?"),
+        format!(
+            "{len} bytes are more than a table can hold ({MAX_TABLE}); only the first 64 KiB are kept; is this a table?"
+        ),
     )
 }
 
@@ -212,20 +214,26 @@ pub(crate) fn arrange(
         }
         let Some(parts) = safe_parts(&member.name) else {
             found.rejects.push(
-                Reject::new("archive.unsafe_name", "the name is absolute or leads out of the archive; it is not used; pack the archive again")
-                    .item(&member.name)
-                    .input(input)
-                    .length(length(member.len)),
+                Reject::new(
+                    "archive.unsafe_name",
+                    "the name is absolute or leads out of the archive; it is not used; pack the archive again",
+                )
+                .item(&member.name)
+                .input(input)
+                .length(length(member.len)),
             );
             continue;
         };
         let name = parts.join("/");
         if let Some(earlier) = by_name.insert(parts, i) {
             found.rejects.push(
-                Reject::new("archive.duplicate_name", "the archive holds this name more than once; the last one is used; this is an earlier one")
-                    .item(&name)
-                    .input(input)
-                    .length(length(members[earlier].len)),
+                Reject::new(
+                    "archive.duplicate_name",
+                    "the archive holds this name more than once; the last one is used; this is an earlier one",
+                )
+                .item(&name)
+                .input(input)
+                .length(length(members[earlier].len)),
             );
         }
     }
@@ -243,14 +251,22 @@ pub(crate) fn arrange(
         let class = if parts.iter().any(|p| hidden(p)) { Class::Note } else { classify(&last) };
         let mut wrong = |code, reason: String, data: Vec<u8>| {
             let reject = Reject::new(code, reason).item(&*last).input(&member_input(&name)).data(&data);
-            found.rejects.push(if code == "input.not_a_file" { reject } else { reject.offset(0).length(length(member.len)) });
+            found.rejects.push(if code == "input.not_a_file" {
+                reject
+            } else {
+                reject.offset(0).length(length(member.len))
+            });
         };
         if class == Class::Note {
             found.notes += 1;
             continue;
         }
         if member.kind == RawKind::Special {
-            wrong("input.not_a_file", "a link or a special file in an archive; it is not followed; store the file itself".into(), Vec::new());
+            wrong(
+                "input.not_a_file",
+                "a link or a special file in an archive; it is not followed; store the file itself".into(),
+                Vec::new(),
+            );
             continue;
         }
         let Class::Table(table) = class else {
@@ -263,7 +279,9 @@ pub(crate) fn arrange(
         expanded = expanded.saturating_add(if readable { member.len } else { 0 });
         if is_bomb(expanded, archive_len) {
             let reason = bomb_reason(expanded, archive_len);
-            found.rejects.push(Reject::new("archive.bomb", reason).item(&name).input(input).length(length(archive_len)));
+            found
+                .rejects
+                .push(Reject::new("archive.bomb", reason).item(&name).input(input).length(length(archive_len)));
             break;
         }
         let dir = *dir_of.entry(parts).or_insert_with_key(|parts| {
@@ -274,7 +292,12 @@ pub(crate) fn arrange(
             });
             dirs.len() - 1
         });
-        dirs[dir].members.push(Member { name: Box::from(OsStr::new(&last)), table, len: member.len, place: if member.kind == RawKind::Encrypted { Place::Encrypted } else { member.place } });
+        dirs[dir].members.push(Member {
+            name: Box::from(OsStr::new(&last)),
+            table,
+            len: member.len,
+            place: if member.kind == RawKind::Encrypted { Place::Encrypted } else { member.place },
+        });
     }
     dirs
 }

@@ -10,9 +10,8 @@ pub(crate) enum Class {
     Unknown,
 }
 
-const NOTES: [&str; 15] = [
-    "txt", "md", "json", "xml", "log", "yaml", "yml", "toml", "ini", "html", "pdf", "csv", "py", "sh", "htm",
-];
+const NOTES: [&str; 15] =
+    ["txt", "md", "json", "xml", "log", "yaml", "yml", "toml", "ini", "html", "pdf", "csv", "py", "sh", "htm"];
 
 /// Whether this file or folder is a system's own: `.DS_Store`, `._BT64.bin`, `__MACOSX`.
 pub(crate) fn hidden(name: &str) -> bool {
@@ -31,7 +30,11 @@ pub(crate) fn classify(name: &str) -> Class {
     if suffix.eq_ignore_ascii_case("bin") {
         return TableId::parse(stem).map_or(Class::Unknown, Class::Table);
     }
-    if !stem.is_empty() && NOTES.iter().any(|note| suffix.eq_ignore_ascii_case(note)) { Class::Note } else { Class::Unknown }
+    if !stem.is_empty() && NOTES.iter().any(|note| suffix.eq_ignore_ascii_case(note)) {
+        Class::Note
+    } else {
+        Class::Unknown
+    }
 }
 
 #[cfg(test)]

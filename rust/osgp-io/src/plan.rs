@@ -17,12 +17,12 @@ use osgp::reject::Reject;
 use osgp::scan::{ScanOptions, masked_head, scan};
 
 use crate::columns_file::{Batches, ColumnsFile};
+use crate::csv_dump;
 use crate::error::{Error, plain};
 use crate::images::{Columns, ImageBatch, Labels};
 use crate::input::{Input, Inputs, not_recognised};
 use crate::listing::{HEAD, Listing};
 use crate::store::{Extent, Store};
-use crate::csv_dump;
 
 /// Rows without a meter are rejected one by one up to this many in an input, then by runs: there may be billions.
 const SINGLE_ROWS: u64 = 1000;
@@ -303,7 +303,8 @@ fn streamable(items: &[Input], over: Option<&str>, stop: &AtomicBool) -> Result<
     }
     let columns = items.iter().filter(|item| matches!(item, Input::Columns(_) | Input::Memory(_))).count();
     // A capture's labels are known when it is scanned, which is later: beside one nothing is streamed.
-    let others_known = items.iter().all(|item| matches!(item, Input::Columns(_) | Input::Memory(_) | Input::Listing(_)));
+    let others_known =
+        items.iter().all(|item| matches!(item, Input::Columns(_) | Input::Memory(_) | Input::Listing(_)));
     if columns == 0 || !others_known {
         return Ok(vec![false; items.len()]);
     }
@@ -337,7 +338,11 @@ fn streamable(items: &[Input], over: Option<&str>, stop: &AtomicBool) -> Result<
                     if stop.load(Ordering::Relaxed) {
                         return Err(Error::Interrupted);
                     }
-                    let Some(labels) = batch.ok().and_then(|batch| Labels::new(batch.column(at)).ok().zip(Some(batch.num_rows()))) else { break };
+                    let Some(labels) =
+                        batch.ok().and_then(|batch| Labels::new(batch.column(at)).ok().zip(Some(batch.num_rows())))
+                    else {
+                        break;
+                    };
                     runs(&labels.0, labels.1, &mut last, &mut |label| claim(label, i, &mut ok));
                     if !ok[i] {
                         break;
@@ -385,8 +390,7 @@ enum RowSource {
 
 impl Rows {
     fn open(origin: &Origin, session: u32) -> Self {
-        let mut rows =
-            Self { source: RowSource::None, input: Arc::from(""), session, at: 0, unnamed: 0, error: None };
+        let mut rows = Self { source: RowSource::None, input: Arc::from(""), session, at: 0, unnamed: 0, error: None };
         match origin {
             Origin::Memory(batches) => {
                 rows.input = batches.first().map_or(rows.input, |b| b.input.clone());
@@ -425,7 +429,10 @@ impl Rows {
             rejects.push(
                 Reject::new(
                     "input.damaged",
-                    format!("damaged after row {}: {first}; what stands before is decoded; copy the file again", self.at),
+                    format!(
+                        "damaged after row {}: {first}; what stands before is decoded; copy the file again",
+                        self.at
+                    ),
                 )
                 .item(format!("row {}", self.at))
                 .input(&self.input),
@@ -468,11 +475,17 @@ pub(crate) enum Job {
 /// Hands out the units in order.
 pub(crate) struct Units<'a> {
     plan: &'a Plan,
+    state: UnitsState,
+}
+
+/// How far the handing out is.
+#[derive(Default)]
+pub(crate) struct UnitsState {
     unit_bytes: u64,
     segment: usize,
     at: usize,
     stream: Option<Pending>,
-    first: bool,
+    begun: bool,
 }
 
 /// A stream in the middle of a run.
@@ -485,32 +498,43 @@ struct Pending {
 
 impl<'a> Units<'a> {
     pub(crate) fn new(plan: &'a Plan, unit_bytes: u64) -> Self {
-        Self { plan, unit_bytes, segment: 0, at: 0, stream: None, first: true }
+        Self { plan, state: UnitsState { unit_bytes, ..UnitsState::default() } }
+    }
+
+    /// For an owner of the plan, which cannot hold what borrows from it.
+    pub(crate) fn resume(plan: &'a Plan, state: UnitsState) -> Self {
+        Self { plan, state }
+    }
+
+    pub(crate) fn into_state(self) -> UnitsState {
+        self.state
     }
 
     /// The next unit: whole meters of about `unit_bytes` together.
     pub(crate) fn next_unit(&mut self, stop: &AtomicBool) -> Option<Unit> {
         let mut unit = Unit { meters: Vec::new(), rejects: Vec::new() };
-        if std::mem::take(&mut self.first) {
+        let state = &mut self.state;
+        if !std::mem::replace(&mut state.begun, true) {
             unit.rejects.clone_from(&self.plan.rejects);
         }
         let mut bytes = 0;
-        while bytes < self.unit_bytes && !stop.load(Ordering::Relaxed) {
-            match self.plan.segments.get(self.segment) {
+        // Even a unit of nothing is one meter.
+        while (bytes < state.unit_bytes || unit.meters.is_empty()) && !stop.load(Ordering::Relaxed) {
+            match self.plan.segments.get(state.segment) {
                 None => break,
                 Some(Segment::Meters(range)) => {
-                    let at = range.start + self.at;
+                    let at = range.start + state.at;
                     if at >= range.end {
-                        (self.segment, self.at) = (self.segment + 1, 0);
+                        (state.segment, state.at) = (state.segment + 1, 0);
                         continue;
                     }
                     bytes += self.plan.meters[at].bytes;
                     unit.meters.push(Job::Indexed(at));
-                    self.at += 1;
+                    state.at += 1;
                 }
                 Some(&Segment::Stream(i)) => {
                     let stream = &self.plan.streams[i];
-                    let pending = self.stream.get_or_insert_with(|| Pending {
+                    let pending = state.stream.get_or_insert_with(|| Pending {
                         rows: Rows::open(&stream.origin, stream.session),
                         label: stream.label.clone(),
                         current: None,
@@ -522,8 +546,8 @@ impl<'a> Units<'a> {
                             unit.meters.push(Job::Rows { label, rows });
                         }
                         None => {
-                            self.stream = None;
-                            self.segment += 1;
+                            state.stream = None;
+                            state.segment += 1;
                         }
                     }
                 }
@@ -584,14 +608,6 @@ impl Pending {
 }
 
 impl Plan {
-    /// Whether there is a stream: then the number of meters is not known beforehand.
-    pub(crate) fn label<'a>(&'a self, job: &'a Job) -> &'a str {
-        match job {
-            Job::Indexed(i) => &self.meters[*i].label,
-            Job::Rows { label, .. } => label,
-        }
-    }
-
     /// Load a meter's images and hand them to `use_them`; what cannot be loaded becomes rejects.
     pub(crate) fn load<T>(
         &self,

@@ -15,7 +15,8 @@ const MAX_NAME: u64 = 1 << 16;
 /// Whether a block is a tar header (its checksum is right).
 pub(crate) fn is_tar(block: &[u8]) -> bool {
     let Some(block) = block.get(..512) else { return false };
-    let sum: u64 = block.iter().enumerate().map(|(i, &b)| u64::from(if (148..156).contains(&i) { b' ' } else { b })).sum();
+    let sum: u64 =
+        block.iter().enumerate().map(|(i, &b)| u64::from(if (148..156).contains(&i) { b' ' } else { b })).sum();
     block[0] != 0 && number(&block[148..156]) == Some(sum)
 }
 

@@ -180,7 +180,11 @@ pub(crate) fn read(file: &File, place: Place, len: u64) -> Result<Vec<u8>, (Stri
             let raw = BufReader::with_capacity(capacity, raw);
             flate2::bufread::DeflateDecoder::new(raw).take(len + 1).read_to_end(&mut out)
         }
-        other => return Err(none(format!("it is compressed with method {other}; only stored and deflated ones are read; pack it again"))),
+        other => {
+            return Err(none(format!(
+                "it is compressed with method {other}; only stored and deflated ones are read; pack it again"
+            )));
+        }
     };
     if let Err(error) = result {
         return Err((format!("it cannot be unpacked: {}; copy the archive again", plain(&error)), out));

@@ -22,9 +22,9 @@ impl Zone {
         if name.eq_ignore_ascii_case("utc") || name == "Z" {
             return Ok(Self::default());
         }
-        TimeZone::get(name)
-            .map(Self)
-            .map_err(|_| format!("unknown time zone {name:?}; give a name such as Europe/Berlin, or an offset such as +02:00"))
+        TimeZone::get(name).map(Self).map_err(|_| {
+            format!("unknown time zone {name:?}; give a name such as Europe/Berlin, or an offset such as +02:00")
+        })
     }
 
     /// A wall-clock time, as microseconds since 1970-01-01 00:00 on that clock, to microseconds UTC. A time that the
