@@ -36,6 +36,20 @@ pub enum Problem {
     Outside,
 }
 
+impl Problem {
+    /// Its name in one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadFcs => "bad_fcs",
+            Self::TooLong => "too_long",
+            Self::Runt => "runt",
+            Self::Aborted => "aborted",
+            Self::Truncated => "truncated",
+            Self::Outside => "outside",
+        }
+    }
+}
+
 /// What the decoder found; the position is that of the first byte after the opening flag.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Event {

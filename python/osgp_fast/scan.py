@@ -1,0 +1,726 @@
+"""Serial captures: bytes of a line, or a text log of them, to table images.
+
+A capture is one stream of both directions (raw bytes), or two streams (a text log says who sent what). Either way the
+packets are brought into the order of the line, put together to messages, and each response is matched with the request
+before it. Who speaks is told from what is said: a message's first byte is a request's code from 20 on and a response's
+below.
+
+What is only counted: single bytes, noise, packets sent again, and MEP messages between the packets (on meters of
+generation 2 and 3 both share the port; they need a key). What becomes a reject, always with code and bytes: data that
+was on the line and could not be used. Nothing shows a password: see `c1218.mask_secrets`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from . import text_log
+from .image import PENDING, TableImage, table_name
+from .reject import MAX_DATA, Reject
+from .text_log import Chunk, Stamp
+from .wire import c1218, mep, ppp, slip
+from .wire.c1218 import Assembler, Buffer, Code, Outcome, Packets
+
+__all__ = ["Capture", "NotRecognised", "Session", "Wrap", "masked_head", "scan"]
+
+#: The PED before the data of a pending table. Source: Optical guide p. 9.
+_PED: Final = 6
+#: The utility serial number: ET03, offset 0, 30 bytes. Source: MEP guide p. 56.
+_SERIAL: Final = 30
+_ET03: Final = 2051
+#: A response to a read: code and count before the data, a checksum after it.
+_RESPONSE_HEAD: Final = 3
+#: The shortest packet there is; less noise than this hid no answer.
+_SHORTEST: Final = 8
+#: Bytes given to a decoder at once.
+_STEP: Final = 64 * 1024
+
+Wrap = Literal["none", "ppp", "slip"]
+
+
+class NotRecognised(ValueError):
+    """Not one valid packet: this is no capture."""
+
+    def __init__(self) -> None:
+        super().__init__("not one valid C12.18 packet is in it")
+
+
+@dataclass(slots=True)
+class Session:
+    """One session of a capture: from identification to log-off."""
+
+    label: str
+    """The meter's label."""
+    images: list[TableImage]
+    """What was read, in order."""
+
+
+@dataclass(slots=True)
+class Capture:
+    """What a capture holds."""
+
+    sessions: list[Session] = field(default_factory=list)
+    """The sessions in which something was read."""
+    rejects: list[Reject] = field(default_factory=list)
+    """What was there and could not be used."""
+    packets: int = 0
+    """C12.18 packets with a good CRC."""
+    repeated: int = 0
+    """Packets sent again."""
+    noise_bytes: int = 0
+    """Bytes that are nothing: not in a packet, no ACK or NAK, no MEP message."""
+    acks: int = 0
+    """ACK bytes."""
+    naks: int = 0
+    """NAK bytes."""
+    mep_messages: int = 0
+    """What looks like MEP messages between the packets."""
+
+
+def scan(
+    data: Buffer,
+    *,
+    input: str,
+    stem: str,
+    meter: str | None = None,
+    wrap: Wrap | None = None,
+    local_to_utc: Callable[[int], int] = lambda local: local,
+) -> Capture:
+    """Read a capture.
+
+    Args: ``stem`` is the label of a session that did not read the meter's serial number, ``meter`` one for all
+    sessions; ``local_to_utc`` makes UTC microseconds of a log's time stamp without a zone.
+    Raises: NotRecognised.
+    Rejects: capture.checksum, capture.count, capture.damaged, capture.fcs, capture.index_read, capture.one_direction,
+    capture.truncated, capture.unmatched.
+    """
+    tracker = _Tracker(input, stem, meter, local_to_utc)
+    streams = _streams(data, wrap, tracker.capture)
+    if not any(len(stream.packets) for stream in streams):
+        raise NotRecognised
+    items = [_items(stream, i) for i, stream in enumerate(streams)]
+    # Always the item that came first on the line.
+    for item in heapq.merge(*items, key=lambda item: item.order):
+        tracker.item(streams[item.stream], item)
+    return tracker.finish(streams)
+
+
+_HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
+
+
+def masked_head(data: Buffer, size: int) -> bytes:
+    """The first bytes of a file that was not recognised, as a reject may show them: passwords masked, in raw bytes and
+    in the hex digits of a log."""
+    head = bytearray(data[:size])
+    if not text_log.is_text(data):
+        return c1218.mask_secrets(bytes(head))
+    for stream in text_log.parse(bytes(head)).streams:
+        masked = c1218.mask_secrets(bytes(stream.bytes))
+        for i, chunk in enumerate(stream.chunks):
+            end = stream.chunks[i + 1].at if i + 1 < len(stream.chunks) else len(masked)
+            at = chunk.file
+            for byte in masked[chunk.at : end]:
+                # Its two digits, over whatever stands between bytes.
+                digits = 0
+                while digits < 2 and at < len(head) and head[at] not in b"\r\n":
+                    if head[at] in _HEX_DIGITS and head[at + 1 : at + 2] != b"x":
+                        digits += 1
+                        if byte == c1218.MASK:
+                            head[at] = c1218.MASK
+                    at += 1
+    return bytes(head)
+
+
+class _BadFrame(NamedTuple):
+    at: int
+    """Where in the stream it was left out."""
+    file: int
+    time: Stamp | None
+    data: bytes
+
+
+class _Stream:
+    """One stream of bytes, unstuffed, with its packets."""
+
+    def __init__(self, data: Buffer, chunks: list[Chunk]) -> None:
+        self.bytes = data
+        self.packets = Packets()
+        self.bad_frames: list[_BadFrame] = []
+        self.set_chunks(chunks)
+
+    def set_chunks(self, chunks: list[Chunk]) -> None:
+        # Where pieces of it stand in the file; empty if it is the file.
+        self.chunks = chunks
+        self.starts = [chunk.at for chunk in chunks]
+
+    def chunk(self, at: int) -> int | None:
+        i = bisect_right(self.starts, at) - 1
+        return i if i >= 0 else None
+
+    def place(self, at: int) -> tuple[int, Stamp | None]:
+        """Where a byte stands in the file (or where its line or frame starts), and the time of its line."""
+        i = self.chunk(at)
+        return (at, None) if i is None else (self.chunks[i].file, self.chunks[i].time)
+
+    def range(self, i: int) -> tuple[int, int]:
+        """Where packet ``i`` starts and ends."""
+        return self.packets.position[i], self.packets.data_offset[i] + self.packets.data_len[i] + 2
+
+
+def _streams(data: Buffer, wrap: Wrap | None, capture: Capture) -> list[_Stream]:
+    if text_log.is_text(data):
+        streams = [_Stream(bytes(part.bytes), part.chunks) for part in text_log.parse(data).streams]
+    else:
+        streams = [_Stream(data, [])]
+    for stream in streams:
+        if wrap == "ppp":
+            _unwrap_ppp(stream, capture)
+        elif wrap == "slip":
+            _unwrap_slip(stream, capture)
+        stream.packets = c1218.scan_packets(stream.bytes)
+    return streams
+
+
+def _unwrap_ppp(stream: _Stream, capture: Capture) -> None:
+    decoder = ppp.Decoder()
+    payload, chunks = bytearray(), []
+    for event in _events(decoder, stream.bytes):
+        file, time = stream.place(event.position)
+        if isinstance(event, ppp.Frame):
+            chunks.append(Chunk(len(payload), file, time))
+            payload += event.payload
+        elif event.problem in (ppp.Problem.BAD_FCS, ppp.Problem.TOO_LONG):
+            stream.bad_frames.append(_BadFrame(len(payload), file, time, event.data))
+        else:
+            capture.noise_bytes += len(event.data)
+    stream.bytes = bytes(payload)
+    stream.set_chunks(chunks)
+
+
+def _unwrap_slip(stream: _Stream, capture: Capture) -> None:
+    decoder = slip.Decoder()
+    payload, chunks = bytearray(), []
+    for event in _events(decoder, stream.bytes):
+        if isinstance(event, slip.Frame):
+            chunks.append(Chunk(len(payload), *stream.place(event.position)))
+            payload += event.payload
+        else:
+            capture.noise_bytes += 1
+    stream.bytes = bytes(payload)
+    stream.set_chunks(chunks)
+
+
+def _events(decoder: Any, data: Buffer) -> Iterator[Any]:
+    for at in range(0, len(data), _STEP):
+        yield from decoder.feed(data[at : at + _STEP])
+    yield from decoder.finish()
+
+
+_PACKET: Final = 0
+_GAP: Final = 1
+_BAD_FRAME: Final = 2
+
+
+class _Item(NamedTuple):
+    order: int
+    """Where it stands in the file: a packet by its last byte, others by their first."""
+    stream: int
+    what: int
+    start: int
+    """Which packet or frame, or where the gap starts."""
+    stop: int = 0
+
+
+def _items(stream: _Stream, number: int) -> Iterator[_Item]:
+    """Walk through a stream: packets, what is between them line by line, and frames left out."""
+    at = packet = bad = 0
+    while True:
+        start, end = stream.range(packet) if packet < len(stream.packets) else (len(stream.bytes), -1)
+        stop = start
+        if bad < len(stream.bad_frames):
+            frame = stream.bad_frames[bad]
+            if frame.at <= at:
+                yield _Item(frame.file, number, _BAD_FRAME, bad)
+                bad += 1
+                continue
+            stop = min(stop, frame.at)
+        if at < stop:
+            chunk = stream.chunk(at)
+            if chunk is not None and chunk + 1 < len(stream.chunks):
+                stop = min(stop, max(stream.chunks[chunk + 1].at, at + 1))
+            yield _Item(stream.place(at)[0], number, _GAP, at, stop)
+            at = stop
+            continue
+        if end < 0:
+            return
+        yield _Item(stream.place(end - 1)[0], number, _PACKET, packet)
+        at = end
+        packet += 1
+
+
+class _Ask(NamedTuple):
+    """What a read asked for."""
+
+    kind: Code | None
+    """FULL_READ or PARTIAL_READ; None: by index or default, so that its answer cannot be placed."""
+    table: int | None
+    offset: int = 0
+    size: int = 0
+
+
+@dataclass(slots=True)
+class _Request:
+    ask: _Ask | None
+    """What it reads, if it is a read."""
+    answered: bool = False
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """Bytes where something else should be: what may be left of an answer."""
+
+    data: bytearray = field(default_factory=bytearray)
+    size: int = 0
+    file: int = 0
+    fcs: bool = False
+    """A frame with a bad FCS is among them."""
+    time: int | None = None
+
+    def add(self, data: bytes, size: int, file: int, time: int | None) -> None:
+        """Some bytes, or the first ones of ``size``."""
+        if self.size == 0:
+            self.file, self.time = file, time
+        self.size += size
+        self.data += data[: MAX_DATA - len(self.data)]
+
+
+#: The senders: a request's, a response's.
+_ASKS: Final = 0
+_ANSWERS: Final = 1
+
+
+class _Line:
+    """The packets of one stream on their way to messages; a raw capture has both senders in one stream."""
+
+    def __init__(self) -> None:
+        self.assemblers = (Assembler(), Assembler())
+        # Where the message under way started.
+        self.start = [0, 0]
+        # Who sent the last first or single packet.
+        self.sender = 0
+
+
+class _Place(NamedTuple):
+    """Where a message came from."""
+
+    file: int
+    """Position in the file of its first packet."""
+    data: int | None
+    """Position of its data, if it stands in the file as it is."""
+    time: int | None
+
+
+_SINGLE: Final = re.compile(rb"[\x06\x15]")
+
+
+class _Tracker:
+    def __init__(self, input: str, stem: str, meter: str | None, local_to_utc: Callable[[int], int]) -> None:
+        self.input, self.stem, self.meter, self.local_to_utc = input, stem, meter, local_to_utc
+        self.capture = Capture()
+        self.lines = (_Line(), _Line(), _Line())
+        self.request: _Request | None = None
+        # Messages of each sender.
+        self.messages = [0, 0]
+        self.evidence = _Evidence()
+        # Fields of images and rejects of the session, whose label is not known before its end.
+        self.images: list[dict[str, Any]] = []
+        self.rejects: list[dict[str, Any]] = []
+        self.serial: dict[int, int] = {}
+        # Answers that were lost, unless the same thing is read again in this session.
+        self.lost: list[tuple[_Ask, dict[str, Any]]] = []
+
+    def time(self, stamp: Stamp | None) -> int | None:
+        if stamp is None:
+            return None
+        return stamp.micros if stamp.utc else self.local_to_utc(stamp.micros)
+
+    def item(self, stream: _Stream, item: _Item) -> None:
+        if item.what == _PACKET:
+            self.packet(stream, self.lines[item.stream], item.start)
+        elif item.what == _GAP:
+            self.gap(stream, item.start, item.stop)
+        else:
+            frame = stream.bad_frames[item.start]
+            # The frame may go on with a password that an earlier one began.
+            before = bytes(stream.bytes[max(frame.at - 32, 0) : frame.at])
+            masked = c1218.mask_secrets(before + c1218.mask_secrets(frame.data))[len(before) :]
+            self.evidence.add(masked, len(masked), frame.file, self.time(frame.time))
+            self.evidence.fcs = True
+
+    def unanswered(self) -> _Ask | None:
+        """The read that waits for its answer."""
+        return self.request.ask if self.request and not self.request.answered else None
+
+    def gap(self, stream: _Stream, start: int, stop: int) -> None:
+        """Bytes between packets."""
+        gap = bytes(stream.bytes[start:stop])
+        if len(gap) == 1 and self.single(gap[0]):
+            return
+        file, stamp = stream.place(start)
+        time = self.time(stamp)
+        step = 0 if stream.chunks else 1
+        at = 0
+        while at < len(gap):
+            # A damaged packet, as far as it claims to go, and what stands before it.
+            packet = gap.find(b"\xee", at)
+            while packet >= 0 and not c1218.like_header(gap[packet : packet + c1218.HEADER]):
+                packet = gap.find(b"\xee", packet + 1)
+            if packet < 0:
+                packet = len(gap)
+            begin = at
+            for message_start, message_end in mep.find(gap[at:packet]):
+                self.other(gap[begin : at + message_start], file + begin * step, time)
+                self.capture.mep_messages += message_end - message_start > mep.LENGTH
+                begin = at + message_end
+            self.other(gap[begin:packet], file + begin * step, time)
+            end = len(gap)
+            if packet + c1218.HEADER <= len(gap):
+                claimed = c1218.HEADER + 2 + int.from_bytes(gap[packet + 4 : packet + 6], "big")
+                end = min(packet + claimed, len(gap))
+            if packet < end:
+                self.noise(gap[packet:end], file + packet * step, time)
+            at = end
+
+    def single(self, byte: int) -> bool:
+        """Count a single byte, if it is one."""
+        if byte == c1218.ACK:
+            self.capture.acks += 1
+        elif byte == c1218.NAK:
+            self.capture.naks += 1
+        else:
+            return False
+        return True
+
+    def other(self, data: bytes, file: int, time: int | None) -> None:
+        """Single bytes and noise."""
+        at = 0
+        while at < len(data):
+            if self.single(data[at]):
+                at += 1
+                continue
+            match = _SINGLE.search(data, at)
+            end = match.start() if match else len(data)
+            self.noise(data[at:end], file, time)
+            at = end
+
+    def noise(self, data: bytes, file: int, time: int | None) -> None:
+        self.capture.noise_bytes += len(data)
+        kept = c1218.mask_secrets(data[: MAX_DATA - len(self.evidence.data)])
+        self.evidence.add(kept, len(data), file, time)
+
+    def packet(self, stream: _Stream, line: _Line, i: int) -> None:
+        self.capture.packets += 1
+        start, end = stream.range(i)
+        packets = stream.packets
+        control, sequence = packets.control[i], packets.sequence[i]
+        frame = bytes(stream.bytes[start:end])
+        data, crc = frame[c1218.HEADER : -2], int.from_bytes(frame[-2:], "little")
+        file, _ = stream.place(start)
+        time = self.time(stream.place(end - 1)[1])
+
+        continues = c1218.continues(control)
+        if continues:
+            repeats = (s for s in (_ASKS, _ANSWERS) if line.assemblers[s].repeats(control, crc))
+            sender = next(repeats, line.sender)
+        elif data:
+            sender = _ASKS if data[0] >= 0x20 else _ANSWERS
+        else:
+            return
+        assembler = line.assemblers[sender]
+        lost, outcome = None, Outcome.REPEATED
+        # Where a sender never toggles, an equal packet may still be the answer to another request.
+        news = sender == _ANSWERS and not assembler.toggles and self.request is not None and not self.request.answered
+        if not assembler.repeats(control, crc) or (news and not continues):
+            lost, outcome = assembler.take(control, sequence, crc, data)
+        if not continues and outcome != Outcome.REPEATED:
+            line.sender = sender
+            line.start[sender] = file
+        began = line.start[sender]
+        if lost is not None and sender == _ANSWERS:
+            self.evidence.add(lost.data, len(lost.data), began, time)
+        if outcome == Outcome.REPEATED:
+            self.capture.repeated += 1
+            if sender == _ASKS and self.request is not None:
+                # Asked once more, by a sender that does not toggle or did not hear the answer.
+                self.request.answered = False
+        elif outcome == Outcome.STRAY:
+            if self.unanswered() is not None:
+                # A short one may be the rest of a password whose start was damaged.
+                shown = data if len(data) > c1218.SECRET else bytes((c1218.MASK,)) * len(data)
+                self.evidence.add(shown, len(data), file, time)
+        elif outcome == Outcome.MESSAGE:
+            self.messages[sender] += 1
+            message = assembler.message
+            if sender == _ASKS:
+                self.asked(message)
+            else:
+                whole = not control & c1218.MULTI and not stream.chunks
+                self.answered(message, _Place(began, start + c1218.HEADER if whole else None, time))
+
+    def asked(self, message: bytes) -> None:
+        self.give_up()
+        code = message[0] if message else None
+        if code == Code.IDENTIFY:
+            self.close()
+        table = int.from_bytes(message[1:3], "big") if len(message) >= 3 else None
+        ask = None
+        if code == Code.FULL_READ and table is not None:
+            ask = _Ask(Code.FULL_READ, table)
+        elif code == Code.PARTIAL_READ and len(message) >= 8:
+            offset, count = int.from_bytes(message[3:6], "big"), int.from_bytes(message[6:8], "big")
+            ask = _Ask(Code.PARTIAL_READ, table, offset, count)
+        elif code is not None and Code.FULL_READ <= code <= Code.PARTIAL_READ:
+            ask = _Ask(None, table)
+        self.request = _Request(ask)
+        if code in (Code.LOGOFF, Code.TERMINATE):
+            self.close()
+
+    def answered(self, message: bytes, place: _Place) -> None:
+        ask = self.unanswered()
+        known = self.request is not None and not self.request.answered
+        if self.request is not None:
+            self.request.answered = True
+        if ask is not None:
+            self.evidence = _Evidence()
+            self.lost = [(lost, reject) for lost, reject in self.lost if lost != ask]
+            if message[0] == Code.OK:
+                self.read(ask, message, place)
+        elif not known and _has_payload(message):
+            self.bad_frame()
+            self.reject(
+                "capture.unmatched",
+                "the answer to a read whose request is not in the capture: its table is unknown; capture both "
+                "directions from the start",
+                message,
+                None,
+                place,
+            )
+
+    def read(self, ask: _Ask, message: bytes, place: _Place) -> None:
+        """The answer to a read."""
+        if ask.table is None:
+            self.unsupported(ask, message, place)
+            return
+        if len(message) <= _RESPONSE_HEAD:
+            why = f"an answer of {len(message)} bytes is too short for count and checksum; read the table again"
+            self.reject("capture.count", why, message, ask, place)
+            return
+        count = int.from_bytes(message[1:3], "big")
+        data, checksum = message[_RESPONSE_HEAD:-1], message[-1]
+        if count != len(data):
+            why = f"the answer says {count} bytes and holds {len(data)}; read the table again"
+            self.reject("capture.count", why, message, ask, place)
+            return
+        expected = -sum(data) & 0xFF
+        if checksum != expected:
+            why = f"the checksum of the answer is {checksum:02X}, its data give {expected:02X}; read the table again"
+            self.reject("capture.checksum", why, message, ask, place)
+            return
+        if ask.kind is None:
+            self.unsupported(ask, message, place)
+            return
+        if ask.kind == Code.PARTIAL_READ and count > ask.size:
+            why = f"the answer holds {count} bytes, {ask.size} were asked for; read the table again"
+            self.reject("capture.count", why, message, ask, place)
+            return
+        head, ped = _RESPONSE_HEAD, None
+        if ask.table & PENDING:
+            if count < _PED:
+                why = f"a pending table starts with {_PED} bytes that tell when; the answer holds {count}"
+                self.reject("capture.count", why, message, ask, place)
+                return
+            ped, data = data[:_PED], data[_PED:]
+            head += _PED
+        if not data:
+            return
+        if ask.table == _ET03:
+            self.serial.update(zip(range(ask.offset, _SERIAL), data, strict=False))
+        self.images.append(
+            {
+                "table": ask.table,
+                "offset": ask.offset,
+                "data": data,
+                "read_at": place.time,
+                "whole": ask.kind == Code.FULL_READ,
+                "ped": ped,
+                "session": self.number,
+                "input": self.input,
+                "position": None if place.data is None else place.data + head,
+            }
+        )
+
+    def unsupported(self, ask: _Ask, message: bytes, place: _Place) -> None:
+        self.reject(
+            "capture.index_read",
+            "a read by index or of the default table: where its bytes belong is not known; read by offset or the whole "
+            "table",
+            message,
+            ask,
+            place,
+        )
+
+    def reject(self, code: str, reason: str, message: bytes, ask: _Ask | None, place: _Place) -> None:
+        table = ask.table if ask else None
+        self.rejects.append(
+            {
+                "code": code,
+                "reason": reason,
+                "item": f"message at byte {place.file}",
+                "input": self.input,
+                "table": table,
+                "offset": ask.offset if ask and table is not None else place.file,
+                "data": message,
+                "read_at": place.time,
+            }
+        )
+
+    @property
+    def number(self) -> int:
+        """The number of the session that is going on."""
+        return len(self.capture.sessions) + 1
+
+    def give_up(self) -> None:
+        """Something else begins: what was asked before is not answered any more."""
+        for line in self.lines:
+            lost = line.assemblers[_ANSWERS].abandon()
+            if lost is not None:
+                self.evidence.add(lost.data, len(lost.data), line.start[_ANSWERS], None)
+        ask = self.unanswered()
+        if ask is not None and self.evidence.size >= _SHORTEST:
+            code = "capture.fcs" if self.evidence.fcs else "capture.damaged"
+            self.lost.append((ask, self.evidence_reject(code, ask, self.evidence)))
+        # Where nothing was asked, a request that comes well after damage is that of the damage, repeated.
+        self.evidence = _Evidence()
+
+    def bad_frame(self) -> None:
+        """A frame with a bad FCS where nothing was asked, and what comes next is no request."""
+        evidence, self.evidence = self.evidence, _Evidence()
+        if evidence.fcs:
+            self.rejects.append(self.evidence_reject("capture.fcs", None, evidence))
+
+    def evidence_reject(self, code: str, ask: _Ask | None, evidence: _Evidence) -> dict[str, Any]:
+        table = ask.table if ask else None
+        what = "what came" if table is None else f"the answer to a read of {table_name(table)}"
+        why = {
+            "capture.fcs": "is in a frame with a bad FCS and does not come again; capture it again",
+            "capture.truncated": "is cut off at the end of the capture; let the capture run on",
+            "capture.damaged": "is damaged and does not come again; capture it again",
+        }[code]
+        data = bytes(evidence.data)
+        if any(line.assemblers[_ASKS].under_way for line in self.lines):
+            data = bytes((c1218.MASK,)) * len(data)  # whatever it is, it may be the rest of a password
+        return {
+            "code": code,
+            "reason": f"{what} {why}",
+            "item": f"bytes at {evidence.file}",
+            "input": self.input,
+            "table": table,
+            "offset": ask.offset if ask and table is not None else evidence.file,
+            "data": c1218.mask_secrets(data),
+            "length": evidence.size,
+            "read_at": evidence.time,
+        }
+
+    def close(self) -> None:
+        """The end of a session."""
+        self.rejects += [reject for _, reject in self.lost]
+        label = self.meter
+        if label is None:
+            label = _serial(self.serial) or (self.stem if self.number == 1 else f"{self.stem}#{self.number}")
+        self.capture.rejects += [Reject(meter=label, **reject) for reject in self.rejects]
+        if self.images:
+            images = [TableImage(meter=label, **image) for image in self.images]
+            self.capture.sessions.append(Session(label, images))
+        self.images, self.rejects, self.lost, self.serial = [], [], [], {}
+
+    def finish(self, streams: list[_Stream]) -> Capture:
+        self.truncated(streams)
+        if self.unanswered() is not None:
+            self.give_up()
+        else:
+            self.bad_frame()
+        self.close()
+        asks, answers = self.messages
+        if bool(asks) != bool(answers):
+            there, missing = ("requests", "responses") if asks else ("responses", "requests")
+            self.capture.rejects = [
+                Reject(
+                    code="capture.one_direction",
+                    reason=f"only {there} are in the capture, no {missing}: nothing can be told from one direction; "
+                    "record both in one file",
+                    meter=self.stem if self.meter is None else self.meter,
+                    item="capture",
+                    input=self.input,
+                )
+            ]
+        return self.capture
+
+    def truncated(self, streams: list[_Stream]) -> None:
+        """A response that the end of the capture cuts off."""
+        for stream, line in zip(streams, self.lines, strict=False):
+            start = stream.range(len(stream.packets) - 1)[1] if len(stream.packets) else 0
+            tail = bytes(stream.bytes[start:])
+            under_way = line.assemblers[_ANSWERS].under_way
+            cut = tail.find(b"\xee")
+            while cut >= 0 and not _is_cut(tail, cut, under_way):
+                cut = tail.find(b"\xee", cut + 1)
+            if cut < 0 and not under_way:
+                continue
+            evidence = _Evidence()
+            lost = line.assemblers[_ANSWERS].abandon()
+            if lost is not None:
+                evidence.add(lost.data, len(lost.data), line.start[_ANSWERS], None)
+            if cut >= 0:
+                file, stamp = stream.place(start + cut)
+                evidence.add(tail[cut : cut + MAX_DATA], len(tail) - cut, file, self.time(stamp))
+            self.rejects.append(self.evidence_reject("capture.truncated", self.unanswered(), evidence))
+            self.request = None
+            self.evidence = _Evidence()
+            return
+
+
+def _is_cut(tail: bytes, at: int, under_way: bool) -> bool:
+    """Whether a packet starts there, goes on beyond the end, and has some bytes of a response."""
+    header = tail[at : at + c1218.HEADER]
+    if len(header) < c1218.HEADER or len(tail) <= at + c1218.HEADER or not c1218.like_header(header):
+        return False
+    if at + c1218.HEADER + 2 + int.from_bytes(header[4:6], "big") <= len(tail):
+        return False
+    return under_way if c1218.continues(header[2]) else tail[at + c1218.HEADER] == Code.OK
+
+
+def _has_payload(message: bytes) -> bool:
+    """Whether an answer carries data that a lost request asked for, rather than an acknowledgement or the answer to an
+    identification or a negotiation."""
+    if len(message) < _RESPONSE_HEAD or message[0] != Code.OK:
+        return False
+    count, rest = int.from_bytes(message[1:3], "big"), message[3:]
+    return len(message) > 16 or (count > 0 and count + 1 == len(rest) and sum(rest) & 0xFF == 0)
+
+
+def _serial(found: dict[int, int]) -> str | None:
+    """The utility serial number as text, if it was read and is not blank. Both character formats that BT00 knows, ASCII
+    and Latin-1, read as Latin-1."""
+    text = bytearray()
+    for at in range(_SERIAL):
+        if at not in found:
+            return None
+        if found[at] == 0:
+            break
+        text.append(found[at])
+    return text.decode("latin-1").strip() or None
