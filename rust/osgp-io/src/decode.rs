@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -328,7 +329,8 @@ impl Iterator for Stream {
             Ok(item) => Some(item),
             Err(_) => self.end(),
         };
-        item.map(|item| item.map_err(|error| ArrowError::ExternalError(Box::new(error))))
+        // The C interface hands errors on as C strings.
+        item.map(|item| item.map_err(|error| ArrowError::ExternalError(error.to_string().replace('\0', "\\0").into())))
     }
 }
 
@@ -374,23 +376,22 @@ pub struct ImageReader {
     units: crate::plan::UnitsState,
     meters: VecDeque<MeterJob>,
     rejects: Vec<Reject>,
-    control: Control,
     bytes_done: u64,
 }
 
 impl ImageReader {
     /// Make the index of the inputs.
-    pub fn new(inputs: Inputs, control: Control) -> Result<Self, Error> {
-        let plan = inputs.plan(control.flag())?;
+    pub fn new(inputs: Inputs, stop: &AtomicBool) -> Result<Self, Error> {
+        let plan = inputs.plan(stop)?;
         let units = Units::new(&plan, 0).into_state();
-        Ok(Self { plan, units, meters: VecDeque::new(), rejects: Vec::new(), control, bytes_done: 0 })
+        Ok(Self { plan, units, meters: VecDeque::new(), rejects: Vec::new(), bytes_done: 0 })
     }
 
     /// The next meter; `use_them` gets its label and images.
     pub fn next_meter<T>(&mut self, use_them: impl FnOnce(&str, &[TableImage<'_>]) -> T) -> Result<Option<T>, Error> {
         while self.meters.is_empty() {
             let mut units = Units::resume(&self.plan, std::mem::take(&mut self.units));
-            let unit = units.next_unit(self.control.flag());
+            let unit = units.next_unit(&AtomicBool::new(false));
             self.units = units.into_state();
             let Some(unit) = unit else { return Ok(None) };
             self.rejects.extend(unit.rejects);
