@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::builder::{BinaryBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, PrimitiveArray, RecordBatch, StringArray};
-use arrow_buffer::{ArrowNativeType, NullBufferBuilder, ScalarBuffer};
+use arrow_buffer::{ArrowNativeType, NullBuffer, NullBufferBuilder, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::records::{Kind, Options, Shape};
@@ -195,16 +195,24 @@ impl<T: ArrowNativeType> Nullable<T> {
         }
     }
     /// Append a pattern over and over, `n` values in all.
-    pub(crate) fn tile(&mut self, tile: &Tile<T>, n: usize) {
+    pub(crate) fn tile(&mut self, tile: &Tile<T>, mut n: usize) {
         tile.append(&mut self.values, n);
-        match &tile.valid {
+        match &tile.nulls {
             None => self.nulls.append_n_non_nulls(n),
-            Some(valid) => (0..n).for_each(|i| self.nulls.append(valid[i % valid.len()])),
+            Some(nulls) if nulls.null_count() == nulls.len() => self.nulls.append_n_nulls(n),
+            Some(nulls) => {
+                while n > 0 {
+                    let part = n.min(nulls.len());
+                    self.nulls.append_buffer(&nulls.slice(0, part));
+                    n -= part;
+                }
+            }
         }
     }
-    pub(crate) fn extend(&mut self, values: impl ExactSizeIterator<Item = T>) {
-        self.nulls.append_n_non_nulls(values.len());
-        self.values.extend(values);
+    /// Append values, none of them null, that `fill` writes.
+    pub(crate) fn fill(&mut self, n: usize, fill: impl FnOnce(&mut [T])) {
+        self.nulls.append_n_non_nulls(n);
+        grow(&mut self.values, n, fill);
     }
     pub(crate) fn reserve(&mut self, n: usize) {
         self.values.reserve(n);
@@ -218,31 +226,35 @@ impl<T: ArrowNativeType> Nullable<T> {
 pub(crate) struct Tile<T> {
     /// The pattern many times over, so that most appends are one copy.
     values: Vec<T>,
-    period: usize,
-    valid: Option<Vec<bool>>,
+    nulls: Option<NullBuffer>,
 }
 
 impl<T: Copy + Default> Tile<T> {
-    const LENGTH: usize = 2048;
+    const LENGTH: usize = 512;
 
     pub(crate) fn new(pattern: impl IntoIterator<Item = Option<T>>) -> Self {
         let pattern: Vec<Option<T>> = pattern.into_iter().collect();
-        let period = pattern.len().max(1);
-        let valid = pattern.iter().any(Option::is_none).then(|| pattern.iter().map(Option::is_some).collect());
-        let values = pattern.iter().map(|v| v.unwrap_or_default()).cycle();
-        let times = (Self::LENGTH / period).max(1);
-        Self { values: values.take(if pattern.is_empty() { 0 } else { times * period }).collect(), period, valid }
+        let times = Self::LENGTH.div_ceil(pattern.len().max(1));
+        let all = || std::iter::repeat_n(&pattern, times).flatten();
+        let nulls = pattern.iter().any(Option::is_none).then(|| all().map(Option::is_some).collect());
+        Self { values: all().map(|v| v.unwrap_or_default()).collect(), nulls }
     }
 
     /// Append `n` values; `n` is a multiple of the period.
     pub(crate) fn append(&self, out: &mut Vec<T>, mut n: usize) {
-        debug_assert_eq!(n % self.period, 0);
         while n > 0 && !self.values.is_empty() {
             let part = n.min(self.values.len());
             out.extend_from_slice(&self.values[..part]);
             n -= part;
         }
     }
+}
+
+/// Append `n` values that `fill` writes in place.
+pub(crate) fn grow<T: Copy + Default>(values: &mut Vec<T>, n: usize, fill: impl FnOnce(&mut [T])) {
+    let start = values.len();
+    values.resize(start + n, T::default());
+    fill(&mut values[start..]);
 }
 
 /// The values of a dictionary column of a batch.

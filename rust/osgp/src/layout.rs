@@ -173,10 +173,10 @@ impl<D: Dimensions> Resolver<'_, D> {
     }
 
     fn field(&mut self, field: &Field, offset: u64, frame: Frame) -> Result<u64, Missing> {
-        if let Some(when) = &field.when {
-            if self.number(when)? == 0 {
-                return Ok(offset);
-            }
+        if let Some(when) = &field.when
+            && self.number(when)? == 0
+        {
+            return Ok(offset);
         }
         if let Some(count) = &field.count {
             let count = self.number(count)?;

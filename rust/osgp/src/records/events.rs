@@ -371,24 +371,20 @@ fn merge<'r>(
                 loose.push((read, *event));
                 continue;
             };
-            if let Some((old_read, old, old_offset)) = latest.insert(sequence, (read, *event, *offset)) {
-                if old != *event {
-                    let reason = format!(
-                        "event {sequence} differs between two reads, {} and {}; the later one is used",
-                        which(old_read),
-                        which(read)
-                    );
-                    let mut data = (old.user as u16).to_le_bytes().to_vec();
-                    data.extend(old.code.to_le_bytes());
-                    data.extend(old.argument);
-                    rejects.push(
-                        reject(meter, read, "events.contradiction", reason)
-                            .item(format!("event {sequence}"))
-                            .offset(old_offset as i64)
-                            .data(&data),
-                    );
-                }
-            }
+            let before = latest.insert(sequence, (read, *event, *offset));
+            let Some((old_read, old, old_offset)) = before.filter(|(_, old, _)| old != event) else { continue };
+            let (one, other) = (which(old_read), which(read));
+            let reason =
+                format!("event {sequence} differs between two reads, {one} and {other}; the later one is used");
+            let mut data = (old.user as u16).to_le_bytes().to_vec();
+            data.extend(old.code.to_le_bytes());
+            data.extend(old.argument);
+            rejects.push(
+                reject(meter, read, "events.contradiction", reason)
+                    .item(format!("event {sequence}"))
+                    .offset(old_offset as i64)
+                    .data(&data),
+            );
         }
     }
     // Across the wrap of the 32 bits the larger numbers are the older ones.

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use arrow_array::types::{Int8Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::types::{ArrowPrimitiveType, Int8Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{ArrayRef, PrimitiveArray, RecordBatch};
+use arrow_buffer::ArrowNativeType;
 use arrow_schema::SchemaRef;
 
 use super::meter::{Field, Meter, Source, available, field, missing, reject, table, which};
 use super::profile_set::{DAY_S, Fields, ProfileSet, Unusable, data_layout, profile_set};
 use super::{BATCH_ROWS, Kind, Options, Shape};
-use crate::columns::{MAX_CHANNELS, Nullable, Tile, Words, batch, full, schema};
+use crate::columns::{MAX_CHANNELS, Nullable, Tile, Words, batch, full, grow, schema};
 use crate::image::{Part, Read};
 use crate::layout::{Layout, Missing};
 use crate::reject::Reject;
@@ -494,6 +495,119 @@ struct Tiles {
     scale: Vec<i64>,
 }
 
+/// The columns of a whole block that follow from its dimensions alone: they are the same for very many meters.
+#[derive(Default)]
+struct Template {
+    intervals: usize,
+    channels: usize,
+    interval_s: i32,
+    interval: Vec<i32>,
+    /// Microseconds from the start of the block to the end of the interval.
+    end: Vec<i64>,
+}
+
+impl Template {
+    fn fit(&mut self, intervals: usize, channels: usize, interval_s: i32) {
+        if (self.intervals, self.channels, self.interval_s) != (intervals, channels, interval_s) {
+            let each = || (0..intervals).flat_map(|i| std::iter::repeat_n(i, channels));
+            let interval = each().map(|i| i as i32).collect();
+            let end = each().map(|i| (i as i64 + 1) * i64::from(interval_s) * 1_000_000).collect();
+            *self = Self { intervals, channels, interval_s, interval, end };
+        }
+    }
+}
+
+/// The intervals of a run as stretches without a gap: first interval and how many.
+fn stretches(run: &[u32]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    run.chunk_by(|a, b| a + 1 == *b).map(|stretch| (stretch[0] as usize, stretch.len()))
+}
+
+/// Values and nibbles of following intervals, for a number of channels known to the compiler: its loops have no bounds
+/// left to check.
+fn unpack<const C: usize>(
+    data: &[u8],
+    set: &SetData,
+    scale: &[i64],
+    values: &mut [i64],
+    status: &mut [i8],
+    flags: &mut [i8],
+) {
+    let Some(scale) = scale.first_chunk::<C>() else { return };
+    let out =
+        values.as_chunks_mut::<C>().0.iter_mut().zip(status.as_chunks_mut::<C>().0).zip(flags.as_chunks_mut::<C>().0);
+    for (interval, ((values, status), flags)) in data.chunks_exact(set.stride).zip(out) {
+        let (nibbles, raw) = interval.split_at(set.values);
+        let raw = raw.as_chunks::<4>().0;
+        let Some(raw) = raw.first_chunk::<C>() else { return };
+        for c in 0..C {
+            values[c] = i64::from(i32::from_le_bytes(raw[c])) * scale[c];
+        }
+        let Some(nibbles) = nibbles.get(..C / 2 + 1) else { return };
+        for c in 0..C {
+            let byte = nibbles[c.div_ceil(2)];
+            status[c] = (if c % 2 == 0 { byte & 0xF } else { byte >> 4 }) as i8;
+        }
+        flags.fill((nibbles[0] >> 4) as i8);
+    }
+}
+
+type Unpack = fn(&[u8], &SetData, &[i64], &mut [i64], &mut [i8], &mut [i8]);
+
+/// `unpack` for every number of channels.
+const UNPACK: [Unpack; MAX_CHANNELS + 1] = [
+    unpack::<0>,
+    unpack::<1>,
+    unpack::<2>,
+    unpack::<3>,
+    unpack::<4>,
+    unpack::<5>,
+    unpack::<6>,
+    unpack::<7>,
+    unpack::<8>,
+    unpack::<9>,
+    unpack::<10>,
+    unpack::<11>,
+    unpack::<12>,
+    unpack::<13>,
+    unpack::<14>,
+    unpack::<15>,
+    unpack::<16>,
+];
+
+/// A column of the wide shape. Most meters have few channels: the columns of the others are made of nulls that they share,
+/// and have no bytes of their own until a meter needs them.
+enum WideColumn<T> {
+    Nulls,
+    Values(Nullable<T>),
+}
+
+impl<T: ArrowNativeType> WideColumn<T> {
+    fn fill(&mut self, before: usize, n: usize, fill: impl FnOnce(&mut [T])) {
+        if let Self::Nulls = self {
+            let mut values = Nullable::new();
+            values.reserve(before.max(BATCH_ROWS) + n);
+            values.repeat(None, before);
+            *self = Self::Values(values);
+        }
+        if let Self::Values(values) = self {
+            values.fill(n, fill);
+        }
+    }
+
+    fn nulls(&mut self, n: usize) {
+        if let Self::Values(values) = self {
+            values.repeat(None, n);
+        }
+    }
+
+    fn finish<P: ArrowPrimitiveType<Native = T>>(&mut self, shared: &PrimitiveArray<P>) -> ArrayRef {
+        match std::mem::replace(self, Self::Nulls) {
+            Self::Nulls => Arc::new(shared.clone()),
+            Self::Values(mut values) => Arc::new(values.finish::<P>()),
+        }
+    }
+}
+
 /// The columns of the load profile.
 pub(super) struct Rows {
     schema: SchemaRef,
@@ -519,8 +633,9 @@ pub(super) struct Rows {
     status: Vec<i8>,
     flags: Vec<i8>,
     delta: Option<Nullable<i64>>,
-    wide_values: Vec<Nullable<i64>>,
-    wide_statuses: Vec<Nullable<i8>>,
+    wide_values: Vec<WideColumn<i64>>,
+    wide_statuses: Vec<WideColumn<i8>>,
+    template: Template,
     read_at: Nullable<i64>,
     previous: Option<Previous>,
 }
@@ -552,8 +667,9 @@ impl Rows {
             status: Vec::new(),
             flags: Vec::new(),
             delta: (options.delta && options.shape == Shape::Long).then(Nullable::new),
-            wide_values: (0..wide).map(|_| Nullable::new()).collect(),
-            wide_statuses: (0..wide).map(|_| Nullable::new()).collect(),
+            wide_values: (0..wide).map(|_| WideColumn::Nulls).collect(),
+            wide_statuses: (0..wide).map(|_| WideColumn::Nulls).collect(),
+            template: Template::default(),
             read_at: Nullable::new(),
             previous: None,
         }
@@ -611,15 +727,24 @@ impl Rows {
         self.obis.tile(&tiles.obis, rows);
         self.multiplier.tile(&tiles.multiplier, rows);
         self.read_at.repeat(b.read.read_at, rows);
-        let (first, step) = (b.start_s * 1_000_000, i64::from(config.interval_s) * 1_000_000);
-        for i in run {
-            self.interval.extend(std::iter::repeat_n(*i as i32, channels));
-            self.interval_end.extend(std::iter::repeat_n(first + (i64::from(*i) + 1) * step, channels));
-            let (status, values) = b.interval(*i);
-            self.flags.extend(std::iter::repeat_n((status[0] >> 4) as i8, channels));
-            self.value.extend(values.chunks_exact(4).zip(&tiles.scale).map(|(v, s)| value(v) * s));
-            self.status.extend((1..=channels).map(|k| nibble(status, k)));
+        self.template.fit(config.intervals as usize, channels, config.interval_s);
+        let start = b.start_s * 1_000_000;
+        let (mut status, mut flags) = (std::mem::take(&mut self.status), std::mem::take(&mut self.flags));
+        for (i, n) in stretches(run) {
+            let (rows, cells) = (n * channels, i * channels..(i + n) * channels);
+            self.interval.extend_from_slice(&self.template.interval[cells.clone()]);
+            self.interval_end.extend(self.template.end[cells].iter().map(|end| start + end));
+            let at = b.set.intervals + i * b.set.stride;
+            let data = &b.data[at..at + n * b.set.stride];
+            grow(&mut self.value, rows, |values| {
+                grow(&mut status, rows, |status| {
+                    grow(&mut flags, rows, |flags| {
+                        UNPACK[channels](data, &b.set, &tiles.scale, values, status, flags);
+                    });
+                });
+            });
         }
+        (self.status, self.flags) = (status, flags);
         if self.delta.is_some() {
             self.deltas(b, run, before);
         }
@@ -629,31 +754,48 @@ impl Rows {
         let Some(tiles) = &self.tiles else { return };
         let config = &b.set.config;
         let channels = config.channels.len();
-        let rows = run.len();
-        let len = self.meter.len() + rows;
+        let (before, rows) = (self.meter.len(), run.len());
+        if before == 0 {
+            let more = BATCH_ROWS + rows;
+            [&mut self.meter, &mut self.interval, &mut self.interval_s].into_iter().for_each(|c| c.reserve(more));
+            [&mut self.block, &mut self.interval_end].into_iter().for_each(|c| c.reserve(more));
+            [&mut self.data_set, &mut self.flags].into_iter().for_each(|c| c.reserve(more));
+            self.read_at.reserve(more);
+        }
+        let len = before + rows;
         self.meter.resize(len, meter);
         self.data_set.resize(len, config.number);
         self.block.resize(len, b.sequence);
         self.interval_s.resize(len, config.interval_s);
         self.read_at.repeat(b.read.read_at, rows);
-        self.interval.extend(run.iter().map(|i| *i as i32));
         let (first, step) = (b.start_s * 1_000_000, i64::from(config.interval_s) * 1_000_000);
-        self.interval_end.extend(run.iter().map(|i| first + (i64::from(*i) + 1) * step));
-        self.flags.extend(run.iter().map(|i| (b.interval(*i).0[0] >> 4) as i8));
-        let (data, stride, values) = (b.data, b.set.stride, b.set.values);
-        for c in 0..MAX_CHANNELS {
-            let (column, statuses) = (&mut self.wide_values[c], &mut self.wide_statuses[c]);
-            if c >= channels {
-                column.repeat(None, rows);
-                statuses.repeat(None, rows);
-                continue;
+        let (stride, values) = (b.set.stride, b.set.values);
+        let mut done = before;
+        for (i, n) in stretches(run) {
+            self.interval.extend(i as i32..(i + n) as i32);
+            self.interval_end.extend((i..i + n).map(|i| first + (i as i64 + 1) * step));
+            let at = b.set.intervals + i * stride;
+            let data = &b.data[at..at + n * stride];
+            self.flags.extend(data.chunks_exact(stride).map(|interval| (interval[0] >> 4) as i8));
+            for c in 0..channels {
+                let (scale, at) = (tiles.scale[c], values + 4 * c);
+                self.wide_values[c].fill(done, n, |column| {
+                    for (to, interval) in column.iter_mut().zip(data.chunks_exact(stride)) {
+                        *to = value(&interval[at..]) * scale;
+                    }
+                });
+                let (at, shift) = (c.div_ceil(2), if c % 2 == 0 { 0 } else { 4 });
+                self.wide_statuses[c].fill(done, n, |column| {
+                    for (to, interval) in column.iter_mut().zip(data.chunks_exact(stride)) {
+                        *to = (interval[at] >> shift & 0xF) as i8;
+                    }
+                });
             }
-            let scale = tiles.scale[c];
-            let at = b.set.intervals + values + 4 * c;
-            column.extend(run.iter().map(|i| value(&data[at + *i as usize * stride..][..4]) * scale));
-            let at = b.set.intervals + c.div_ceil(2);
-            let shift = if c % 2 == 0 { 0 } else { 4 };
-            statuses.extend(run.iter().map(|i| (data[at + *i as usize * stride] >> shift & 0xF) as i8));
+            done += n;
+        }
+        for c in channels..MAX_CHANNELS {
+            self.wide_values[c].nulls(rows);
+            self.wide_statuses[c].nulls(rows);
         }
     }
 
@@ -717,6 +859,7 @@ impl Rows {
         if self.meter.is_empty() {
             return None;
         }
+        let rows = self.meter.len();
         self.label_key = None;
         self.tiles = None;
         let [meter, quantity, unit, obis] = &mut self.words;
@@ -731,8 +874,9 @@ impl Rows {
         if self.shape == Shape::Wide {
             // The words of the long shape's columns are not used.
             [quantity, unit, obis].into_iter().for_each(|w| *w = Words::new());
-            columns.extend(self.wide_values.iter_mut().map(|v| Arc::new(v.finish::<Int64Type>()) as _));
-            columns.extend(self.wide_statuses.iter_mut().map(|v| Arc::new(v.finish::<Int8Type>()) as _));
+            let (values, statuses) = (PrimitiveArray::new_null(rows), PrimitiveArray::new_null(rows));
+            columns.extend(self.wide_values.iter_mut().map(|c| c.finish::<Int64Type>(&values)));
+            columns.extend(self.wide_statuses.iter_mut().map(|c| c.finish::<Int8Type>(&statuses)));
             columns.push(Arc::new(full::<Int8Type>(&mut self.flags)));
         } else {
             columns.extend([
@@ -780,12 +924,6 @@ impl Tiles {
 
 fn value(raw: &[u8]) -> i64 {
     raw.first_chunk().map_or(0, |raw| i64::from(i32::from_le_bytes(*raw)))
-}
-
-/// Nibble `k` of the extended status: 0 the common flags, then one per channel, high nibble first.
-fn nibble(status: &[u8], k: usize) -> i8 {
-    let byte = status[k / 2];
-    (if k % 2 == 0 { byte >> 4 } else { byte & 0xF }) as i8
 }
 
 fn growth(config: &ProfileSet, source: &Source, before: i64, now: i64) -> Option<i64> {

@@ -15,7 +15,7 @@ use crate::reject::Reject;
 use meter::Meter;
 
 /// About so many rows a batch has: small enough to stay in the cache, large enough to cost nothing.
-pub const BATCH_ROWS: usize = 32_768;
+pub const BATCH_ROWS: usize = 65_536;
 
 /// What can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
