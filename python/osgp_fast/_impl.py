@@ -22,6 +22,7 @@ __all__ = [
     "core",
     "decode_meter",
     "implementation",
+    "masked_head",
     "needed_tables",
     "scan_capture",
     "tables_without_decoder",
@@ -95,6 +96,13 @@ def scan_capture(data: Any, **options: Any) -> Any:
         return scan.scan(data, **options)
     except scan.NotRecognised:
         return None
+
+
+def masked_head(data: Any, size: int) -> bytes:
+    """The first bytes of something, without secrets (`scan.masked_head`)."""
+    from . import scan
+
+    return bytes(scan.masked_head(data, size))
 
 
 def decode_meter(

@@ -101,8 +101,8 @@ def decode(
 ) -> int:
     """Decode captured tables into columns: load profiles, events, meters, channels.
 
-    Without -o a summary is printed; with it, files are written whole or not at all, and what cannot be decoded goes to a
-    file of rejects beside them with its reason and its bytes.
+    Without -o a summary is printed; with it, files are written whole or not at all, and what cannot be decoded goes to
+    a file of rejects beside them with its reason and its bytes.
     """
     named = None if what is None else check_kinds(k.strip() for k in what.split(",") if k.strip())
     if out == "":

@@ -13,11 +13,11 @@ from .index import Index, Stored
 from .names import stem, text
 from .zone import local_to_utc
 
-__all__ = ["index_capture"]
+__all__ = ["NOT_RECOGNISED", "index_capture"]
 
-_NOT_RECOGNISED: Final = (
-    "not recognised: no dump, archive, table images, termineter CSV, or capture with one valid packet; see "
-    "'osgp-fast decode --help' for what can be read"
+NOT_RECOGNISED: Final = (
+    "not recognised: no dump, archive, table images, capture or termineter CSV; see 'osgp-fast decode --help' for what "
+    "can be read"
 )
 
 
@@ -37,12 +37,12 @@ def index_capture(index: Index, path: str, size: int) -> None:
             index.reject(
                 Reject(
                     code="input.not_recognised",
-                    reason=_NOT_RECOGNISED,
+                    reason=NOT_RECOGNISED,
                     item=text(Path(path).name),
                     input=text(path),
                     offset=0,
                     length=size,
-                    data=data[:HEAD],
+                    data=_impl.masked_head(data, HEAD),
                 )
             )
             return

@@ -6,12 +6,11 @@ import os
 import stat
 from typing import Any, Final
 
-from ..image import MAX_TABLE
 from ..reject import MAX_DATA, Reject
-from .files import EMPTY, HEAD, NOT_A_FILE, NOT_A_TABLE, head_of, os_reason, read_file, too_large
+from .files import HEAD, NOT_A_FILE, check_size, head_of, not_recognised, os_reason, read_file
 from .index import Index, ReadError
 from .listing import Listing, Member
-from .names import classify, text
+from .names import classify, hidden, own_name, text
 
 __all__ = ["FILES", "Files", "list_directory"]
 
@@ -26,6 +25,7 @@ class Files:
 
     def read(self, where: Any) -> bytes:
         path, size = where
+        check_size(size, lambda: head_of(path, MAX_DATA))
         try:
             return read_file(path, size)
         except OSError as error:
@@ -51,28 +51,13 @@ class _Walk:
         self.listing = Listing(FILES)
         # The real paths of the folders that we are in.
         self.stack = [os.path.realpath(os.fsencode(path))]
+        # The label of tables that lie in the directory itself.
+        self.root = own_name(path)
         self.linked = 0
 
-    def label(self) -> str:
-        """The name of the folder that we are in."""
-        return text(os.path.basename(self.stack[-1])) or "/"  # noqa: PTH119 (bytes)
-
-    def wrong(self, path: bytes, code: str, reason: str, size: int = 0, keep: int = 0) -> None:
+    def wrong(self, path: bytes, code: str, reason: str) -> None:
         name = text(os.path.basename(path))  # noqa: PTH119 (bytes)
-        kind = classify(name)
-        table = kind if isinstance(kind, int) else None
-        self.index.reject(
-            Reject(
-                meter=None if table is None else self.index.options.meter or self.label(),
-                table=table,
-                item=name,
-                code=code,
-                reason=reason,
-                input=text(path),
-                length=size,
-                data=head_of(path, keep) if keep else b"",
-            )
-        )
+        self.index.reject(Reject(item=name, code=code, reason=reason, input=text(path)))
 
     def folder(self, path: bytes) -> None:
         try:
@@ -84,9 +69,12 @@ class _Walk:
             )
             return
         # The label is the name that the folder was reached by: a link may rename a meter.
-        label = text(os.path.basename(path)) if len(self.stack) > 1 else self.label()  # noqa: PTH119 (bytes)
+        label = text(os.path.basename(path)) if len(self.stack) > 1 else self.root  # noqa: PTH119 (bytes)
         for entry in entries:
             child = os.path.join(path, entry.name)  # noqa: PTH118 (bytes)
+            if hidden(text(entry.name)):
+                self.index.counts.skipped_files += 1
+                continue
             link = entry.is_symlink()
             if not link and entry.is_dir(follow_symlinks=False):
                 self.enter(child, os.path.join(self.stack[-1], entry.name))  # noqa: PTH118 (bytes)
@@ -114,18 +102,22 @@ class _Walk:
             elif not stat.S_ISREG(info.st_mode):
                 self.wrong(child, "input.not_a_file", NOT_A_FILE)
             elif not isinstance(kind, int):
-                self.wrong(child, "input.not_recognised", NOT_A_TABLE, info.st_size, HEAD)
-            elif info.st_size == 0:
-                self.wrong(child, "input.empty", EMPTY)
-            elif info.st_size > MAX_TABLE:
-                self.wrong(child, "input.too_large", too_large(info.st_size), info.st_size, MAX_DATA)
+                self.index.reject(
+                    Reject(
+                        item=text(entry.name),
+                        code="input.not_recognised",
+                        reason=not_recognised(text(entry.name)),
+                        input=text(child),
+                        offset=0,
+                        length=info.st_size,
+                        data=head_of(child, HEAD),
+                    )
+                )
             else:
                 self.listing.members.append(Member(label, path, kind, text(child), (child, info.st_size)))
 
     def enter(self, path: bytes, real: bytes) -> None:
-        if os.path.basename(path) == b"__MACOSX":  # noqa: PTH119 (bytes)
-            self.index.counts.skipped_files += 1
-        elif real in self.stack or self.linked > MAX_LINKED:
+        if real in self.stack or self.linked > MAX_LINKED:
             self.wrong(
                 path,
                 "input.symlink_loop",

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from ..image import MAX_TABLE
 from ..reject import MAX_DATA
+from .index import ReadError
 
-__all__ = ["EMPTY", "HEAD", "NOT_A_FILE", "NOT_A_TABLE", "head_of", "os_reason", "read_at", "read_file", "too_large"]
+__all__ = [
+    "EMPTY",
+    "HEAD",
+    "NOT_A_FILE",
+    "check_size",
+    "head_of",
+    "not_recognised",
+    "os_reason",
+    "read_at",
+    "read_file",
+]
 
 HEAD: Final = 64
 """Bytes of the start that a reject shows of something unknown."""
-EMPTY: Final = "the file is empty; read the table again"
-NOT_A_TABLE: Final = "not recognised: a table is named like BT64.bin or ET21.bin; rename it or take it out"
+EMPTY: Final = "the file is empty; read the table again, or delete the file"
 NOT_A_FILE: Final = "a pipe, socket or device, not a plain file; it is not opened"
 
 
@@ -24,11 +35,25 @@ def os_reason(error: OSError) -> str:
     return (os.strerror(error.errno) if error.errno is not None else str(error)) or type(error).__name__
 
 
-def too_large(size: int) -> str:
-    """The reason of ``input.too_large``."""
-    return (
-        f"{size} bytes are more than a table can have ({MAX_TABLE}); this is no table image; the first 64 KiB are kept"
-    )
+def not_recognised(name: str) -> str:
+    """The reason of ``input.not_recognised`` for a file in a dump."""
+    if name.lower().endswith(".bin"):
+        return "the name says no table: tables are BTnn.bin, ETnn.bin or BTnn.pending.bin; rename or remove the file"
+    return "not recognised: neither a table (BTnn.bin, ETnn.bin) nor a note; remove the file, or decode it on its own"
+
+
+def check_size(size: int, head: Callable[[], bytes]) -> None:
+    """A table has some bytes, but not too many. Raises: ReadError."""
+    if size == 0:
+        raise ReadError("input.empty", EMPTY)
+    if size > MAX_TABLE:
+        raise ReadError(
+            "input.too_large",
+            f"{size} bytes are more than a table can hold ({MAX_TABLE}); only the first 64 KiB are kept; is this a "
+            "table?",
+            head(),
+            size,
+        )
 
 
 def read_at(file: BinaryIO, start: int, size: int) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ..image import TableImage
+from ..image import TableImage, table_name
 from ..reject import Reject
 
 __all__ = ["Counts", "Index", "InputOptions", "ReadError", "Source", "Spool", "Stored"]
@@ -173,10 +173,11 @@ class Index:
                             Reject(
                                 meter=label,
                                 table=e.table,
-                                item=e.input.rpartition("/")[2],
+                                item=table_name(e.table),
                                 code=error.code,
                                 reason=error.reason,
                                 input=e.input,
+                                offset=0,
                                 length=error.length,
                                 data=error.data,
                                 read_at=e.read_at,

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InputError
-from ..image import MAX_TABLE
 from ..reject import MAX_DATA, Reject
-from .capture import index_capture
+from .capture import NOT_RECOGNISED, index_capture
 from .directory import FILES, list_directory
-from .files import EMPTY, HEAD, head_of, os_reason, too_large
+from .files import HEAD, head_of, os_reason
 from .index import Index, InputOptions, Stored
 from .listing import Listing, Member, arrange
-from .names import classify, stem, text
+from .names import classify, own_name, stem, text
 from .packed import damaged, starts_with_tar, unpack
 from .sniff import HEAD as SNIFF
 from .sniff import Format, sniff
@@ -117,7 +116,7 @@ def _open(index: Index, path: str) -> Later | None:
     format: Format = sniff(head)
     kind = classify(text(Path(path).name))
     if format == "empty":
-        _about(index, path, "input.empty", EMPTY)
+        _about(index, path, "input.empty", "the file is empty")
     elif format in _COLUMNS:
         return open_table_images(index, path, format)
     elif format == "parquet_encrypted":
@@ -129,23 +128,14 @@ def _open(index: Index, path: str) -> Later | None:
     elif format in ("gzip", "zstd"):
         if starts_with_tar(path, format):
             return _dump(index, path, _tar(index, path, *unpack(index, path, format, size), size))
-        _about(
-            index,
-            path,
-            "input.not_recognised",
-            "not recognised: compressed, but not a tar archive; unpack it first",
-            head[:HEAD],
-            size,
-        )
-    elif isinstance(kind, int):
-        if size > MAX_TABLE:
-            _about(index, path, "input.too_large", too_large(size), head_of(path, MAX_DATA), size)
-            return None
-        where = (os.fsencode(path), size)
-        member = Member(_parent(path), os.fsencode(path), kind, shown, where)
-        return lambda: _keep(index, Listing(FILES, [member]))
+        _about(index, path, "input.not_recognised", NOT_RECOGNISED, head[:HEAD], size, 0)
     elif format == "csv":
         return lambda: index_csv(index, path, stem(path))
+    elif isinstance(kind, int):
+        where = (os.fsencode(path), size)
+        label = own_name(os.path.join(path, ".."))  # noqa: PTH118 (pathlib drops the dots)
+        member = Member(label, os.fsencode(path), kind, shown, where)
+        return lambda: _keep(index, Listing(FILES, [member]))
     elif size > MAX_CAPTURE:
         _about(
             index,
@@ -160,23 +150,17 @@ def _open(index: Index, path: str) -> Later | None:
     return None
 
 
-def _parent(path: str) -> str:
-    return text(Path(os.path.realpath(path)).parent.name)
-
-
-def _about(index: Index, path: str, code: str, reason: str, data: bytes = b"", size: int = 0) -> None:
-    """A reject about an explicit input: file, item, and the table if it is named like one."""
-    name = text(Path(path).name)
-    kind = classify(name)
-    table = kind if isinstance(kind, int) else None
+def _about(
+    index: Index, path: str, code: str, reason: str, data: bytes = b"", size: int = 0, offset: int | None = None
+) -> None:
+    """A reject about an explicit input."""
     index.reject(
         Reject(
-            meter=None if table is None else index.options.meter or _parent(path) or None,
-            table=table,
-            item=name,
+            item=text(Path(path).name),
             code=code,
             reason=reason,
             input=text(path),
+            offset=offset,
             length=size,
             data=data,
         )
@@ -184,12 +168,9 @@ def _about(index: Index, path: str, code: str, reason: str, data: bytes = b"", s
 
 
 def _dump(index: Index, path: str, listing: Listing) -> Later:
-    """A directory or archive must hold tables, and of one meter where ``--meter`` names it. Raises: InputError."""
+    """A directory or archive must hold tables. Raises: InputError."""
     if not listing.tables:
         raise unreadable(path, "there is no table in it; a dump holds files like METER/BT64.bin and METER/ET21.bin")
-    labels = {m.label for m in listing.members}
-    if index.options.meter is not None and len(labels) > 1:
-        raise unreadable(path, f"--meter names one meter, but there are {len(labels)} in it; leave it out")
     return lambda: _keep(index, listing)
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from ..image import MAX_TABLE
-from ..reject import MAX_DATA, Reject
-from .files import EMPTY, HEAD, NOT_A_TABLE, too_large
+from ..reject import Reject
+from .files import HEAD, not_recognised
 from .index import Index, Source
-from .names import classify
+from .names import classify, hidden
 
 __all__ = ["BOMB_RATIO", "BOMB_SIZE", "Listing", "Member", "Raw", "arrange", "bomb_reason", "is_bomb"]
 
@@ -88,19 +88,17 @@ def arrange(
                     reason="the name is absolute or leads out of the archive; it is not used; pack the archive again",
                     item=member.name,
                     input=path,
-                    data=member.name.encode(),
+                    length=member.size,
                 )
             )
             continue
         if (earlier := by_name.get(parts)) is not None:
-            name = "/".join(parts)
             index.reject(
                 Reject(
                     code="archive.duplicate_name",
                     reason="the archive holds this name more than once; the last one is used; this is an earlier one",
-                    item=name,
-                    input=f"{path}/{name}",
-                    data=head(earlier, MAX_DATA),
+                    item="/".join(parts),
+                    input=path,
                     length=earlier.size,
                 )
             )
@@ -111,51 +109,45 @@ def arrange(
         member = by_name[parts]
         *folder, last = parts
         name = "/".join(parts)
-        kind = "skip" if "__MACOSX" in folder else classify(last)
-        label = folder[-1] if folder else stem
-
-        def wrong(
-            code: str, reason: str, data: bytes = b"", about: tuple[Any, ...] = (kind, label, name, member)
-        ) -> None:
-            kind, label, name, member = about
-            table = kind if isinstance(kind, int) else None
-            index.reject(
-                Reject(
-                    meter=index.options.meter or label if table is not None else None,
-                    table=table,
-                    item=name,
-                    code=code,
-                    reason=reason,
-                    input=f"{path}/{name}",
-                    data=data,
-                    length=member.size,
-                )
-            )
-
+        kind = "skip" if any(hidden(p) for p in folder) else classify(last)
         if kind == "skip":
             index.counts.skipped_files += 1
             continue
-        if kind == "other" and member.kind == "file":
-            wrong("input.not_recognised", NOT_A_TABLE, head(member, HEAD))
-            continue
-        listing.tables = listing.tables or isinstance(kind, int)
-        if member.kind == "encrypted":
-            wrong("archive.encrypted", "the archive is encrypted; unpack it with its password first")
-        elif member.kind == "special":
-            wrong("input.not_a_file", "a link, device or sparse member, not a plain file; it is not used")
-        elif member.size == 0:
-            wrong("input.empty", EMPTY)
-        elif member.size > MAX_TABLE:
-            wrong("input.too_large", too_large(member.size), head(member, MAX_DATA))
-        else:
-            expanded += member.size
-            if is_bomb(expanded, size):
-                index.reject(
-                    Reject(code="archive.bomb", reason=bomb_reason(expanded, size), item=name, input=path, length=size)
+        if member.kind == "special":
+            index.reject(
+                Reject(
+                    code="input.not_a_file",
+                    reason="a link or a special file in an archive; it is not followed; store the file itself",
+                    item=last,
+                    input=f"{path}/{name}",
                 )
-                break
-            assert isinstance(kind, int)
-            listing.members.append(Member(label, tuple(folder), kind, f"{path}/{name}", (member.where, member.size)))
+            )
+            continue
+        if not isinstance(kind, int):
+            index.reject(
+                Reject(
+                    code="input.not_recognised",
+                    reason=not_recognised(last),
+                    item=last,
+                    input=f"{path}/{name}",
+                    offset=0,
+                    length=member.size,
+                    data=head(member, HEAD),
+                )
+            )
+            continue
+        listing.tables = True
+        encrypted = member.kind == "encrypted"
+        expanded += member.size if not encrypted and member.size <= MAX_TABLE else 0
+        if is_bomb(expanded, size):
+            index.reject(
+                Reject(code="archive.bomb", reason=bomb_reason(expanded, size), item=name, input=path, length=size)
+            )
+            break
+        where = None if encrypted else member.where
+        listing.members.append(
+            Member(folder[-1] if folder else stem, tuple(folder), kind, f"{path}/{name}", (where, member.size))
+        )
     return listing
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final, Literal
 
 from ..image import parse_table_name
 
-__all__ = ["NOTES", "classify", "stem", "text"]
+__all__ = ["NOTES", "classify", "hidden", "own_name", "stem", "text"]
 
 NOTES: Final = frozenset(
     ("txt", "md", "json", "xml", "log", "yaml", "yml", "toml", "ini", "html", "htm", "pdf", "csv", "py", "sh")
@@ -22,9 +23,14 @@ def text(name: str | bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
+def hidden(name: str) -> bool:
+    """Whether this file or folder is a system's own: ``.DS_Store``, ``._BT64.bin``, ``__MACOSX``."""
+    return name.startswith(".") or name == "__MACOSX" or name.lower() in _SYSTEM
+
+
 def classify(name: str) -> int | Literal["skip", "other"]:
     """The table's number of ``BT64.bin``, "skip" for what is only counted, "other" for what is a reject."""
-    if name.startswith(".") or name.lower() in _SYSTEM:
+    if hidden(name):
         return "skip"
     stem, dot, suffix = name.rpartition(".")
     if not dot:
@@ -32,13 +38,18 @@ def classify(name: str) -> int | Literal["skip", "other"]:
     if suffix.lower() == "bin":
         number = parse_table_name(stem)
         return "other" if number is None else number
-    return "skip" if suffix.lower() in NOTES else "other"
+    return "skip" if stem and suffix.lower() in NOTES else "other"
+
+
+def own_name(path: str | bytes) -> str:
+    """The last component of a path as it was given: ``.`` has one too."""
+    return text(os.path.basename(os.path.abspath(path))) or "meter"  # noqa: PTH100, PTH119 (not through links; bytes)
 
 
 def stem(path: str) -> str:
     """A file's name without its suffixes: the label of what has no other."""
     name = text(path.rpartition("/")[2])
-    for suffix in (".tar.gz", ".tar.zst", ".tar.zstd"):
+    for suffix in (".tar.gz", ".tar.zst"):
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
     before, dot, _ = name.rpartition(".")

@@ -86,7 +86,7 @@ def _check_schema(path: str, schema: Any) -> list[str]:
         check, words = wanted[name]
         type = schema.field(name).type
         if not (check(type) or types.is_null(type)):
-            raise _wrong(path, f"column {name} is of type {type}; table images have {words} there")
+            raise _wrong(path, f"not table images: column {name} is of type {type}; table images have {words} there")
     return columns
 
 
@@ -180,11 +180,21 @@ def open_table_images(index: Index, path: str, format: str) -> Callable[[], None
     columns = _check_schema(path, schema)
 
     def rows() -> Iterator[Row]:
+        done = 0
         try:
             for batch in batches(columns):
                 yield from _rows(batch)
+                done += batch.num_rows
         except (_pyarrow().ArrowException, OSError) as error:
-            raise _broken(path, format, error) from None
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            index.reject(
+                Reject(
+                    code="input.damaged",
+                    reason=f"damaged after row {done}: {first}; what stands before is decoded; copy the file again",
+                    item=f"row {done}",
+                    input=path,
+                )
+            )
 
     return lambda: index_rows(index, path, rows())
 
@@ -219,12 +229,12 @@ def index_rows(index: Index, path: str, rows: Iterable[Row]) -> None:
             index.reject(
                 Reject(
                     meter=row.meter,
-                    table=row.table if problem[0] == "image.data" else None,
                     item=f"row {number}",
                     code=problem[0],
                     reason=problem[1],
                     input=path,
                     data=row.data or b"",
+                    read_at=row.read_at,
                 )
             )
             continue
@@ -241,13 +251,11 @@ def index_rows(index: Index, path: str, rows: Iterable[Row]) -> None:
 def _problem(row: Row) -> tuple[str, str] | None:
     """Why a row is no table image: code and reason; None if it is one."""
     if row.meter is None:
-        return "image.meter", "the row has no meter (null); fill in the column"
-    if row.table is None or not 0 <= row.table < 1 << 31:
-        got = "missing or too large" if row.table is None or row.table >= 1 << 63 else row.table
-        return (
-            "image.table",
-            f"the table number is {got}; it is nn for BTnn, 2048+nn for ETnn, +4096 for a pending one",
-        )
+        return "image.meter", "no meter; give every row the meter's label"
+    if row.table is None or row.table >= 1 << 63:
+        return "image.table", "no table number; give every row the number sent on the wire"
+    if not -(1 << 31) <= row.table < 1 << 31:
+        return "image.table", f"table {row.table} is not a table's number (0 to 8191)"
     if row.data is None:
-        return "image.data", "the row has no data (null)"
+        return "image.data", "no data; give every row the bytes of the table, empty if none were read"
     return None

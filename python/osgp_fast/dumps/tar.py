@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO, Final
 
-from .files import read_at
+from ..reject import MAX_DATA
+from .files import check_size, read_at
 from .index import ReadError
 from .listing import Raw
 
@@ -27,6 +28,7 @@ class Stored:
 
     def read(self, where: Any) -> bytes:
         offset, size = where
+        check_size(size, lambda: read_at(self.file, offset, MAX_DATA))
         try:
             data = read_at(self.file, offset, size)
         except OSError as error:

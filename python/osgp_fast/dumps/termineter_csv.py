@@ -20,13 +20,18 @@ __all__ = ["index_csv", "is_csv"]
 MAX_LINE: Final = 2 * MAX_TABLE + 1024
 """A line cannot honestly be longer: a whole table in hex, its id, name and length."""
 _BOM: Final = b"\xef\xbb\xbf"
-_NUMBER: Final = re.compile(rb"\s*\+?([0-9]+)\s*")
+_SPACE: Final = b" \t\n\f\r"
+_HEX: Final = re.compile(rb"[0-9A-Fa-f]*")
+_NO_LINE: Final = (
+    "termineter.line",
+    "not a line of termineter's dump_tables (id, name, length, hex); remove or mend it",
+)
 
 
 def is_csv(head: bytes) -> bool:
     """Whether the first line looks like one."""
     for line in head.removeprefix(_BOM).split(b"\n"):
-        if line := line.strip():
+        if line := line.strip(_SPACE):
             # The hex of a long table is not all in the head: then its beginning must do.
             fields = line.split(b",")
             return (
@@ -48,12 +53,11 @@ def index_csv(index: Index, path: str, stem: str) -> None:
                 number += 1
                 start, at = at, at + len(line)
 
-                def wrong(reason: str, data: bytes, start: int = start, number: int = number) -> None:
+                def wrong(code: str, reason: str, data: bytes, start: int = start, number: int = number) -> None:
                     index.reject(
                         Reject(
-                            meter=meter,
                             item=f"line {number}",
-                            code="csv.row",
+                            code=code,
                             reason=reason,
                             input=path,
                             offset=start,
@@ -62,39 +66,41 @@ def index_csv(index: Index, path: str, stem: str) -> None:
                     )
 
                 if len(line) == MAX_LINE and not line.endswith(b"\n"):
-                    wrong("the line is longer than any table in hex; what follows it is not read", line)
+                    wrong(
+                        "termineter.line",
+                        "the line is longer than any table in hex; what follows it is not read",
+                        line,
+                    )
                     return
-                row = (line.removeprefix(_BOM) if number == 1 else line).strip()
+                row = (line.removeprefix(_BOM) if number == 1 else line).strip(_SPACE)
                 if not row:
                     continue
-                try:
-                    table, data = parse_row(row)
-                except ValueError as error:
-                    wrong(f"{error}; a line is: decimal id, name, length, hex", row)
-                    continue
-                index.add(meter, Stored(table, session, path, index.spool, index.spool.add(data)))
+                made = parse_row(row)
+                if isinstance(made[0], str):
+                    wrong(made[0], made[1], row)
+                else:
+                    where = index.spool.add(made[1])
+                    index.add(meter, Stored(made[0], session, path, index.spool, where, position=start))
     except OSError as error:
-        index.reject(
-            Reject(meter=meter, code="input.unreadable", reason=f"cannot be read: {os_reason(error)}", input=path)
-        )
+        index.reject(Reject(code="input.unreadable", reason=f"cannot be read: {os_reason(error)}", input=path))
 
 
-def parse_row(row: bytes) -> tuple[int, bytes]:
-    """A line's table and bytes. Raises: ValueError that says why not."""
+def parse_row(row: bytes) -> tuple[int, bytes] | tuple[str, str]:
+    """A line's table and bytes, or the code and the reason why not."""
     fields = row.rsplit(b",", 2)
     if len(fields) < 3 or b"," not in fields[0]:
-        raise ValueError("fewer than four fields")
-    table, size = _NUMBER.fullmatch(fields[0].split(b",", 1)[0]), _NUMBER.fullmatch(fields[1])
-    if table is None or len(table[1]) > 9 or int(table[1]) >= 1 << 14:
-        raise ValueError("the id is no table number")
-    if size is None or len(size[1].lstrip(b"0")) > 10 or int(size[1]) >= 1 << 32:
-        raise ValueError("the length is no number")
-    digits = fields[2].strip()
-    if len(digits) % 2:
-        raise ValueError("the hex has an odd number of digits")
-    if not re.fullmatch(rb"[0-9A-Fa-f]*", digits):
-        raise ValueError("the hex has another character in it")
+        return _NO_LINE
+    table, size, digits = fields[0].partition(b",")[0], fields[1].strip(_SPACE), fields[2].strip(_SPACE)
+    if not (table.isdigit() and len(table) <= 5 and size.isdigit() and len(size) <= 9):
+        return _NO_LINE
+    if len(digits) % 2 or not _HEX.fullmatch(digits):
+        return "termineter.hex", "the last field is not hex, or a digit is missing; dump the table again"
     data = bytes.fromhex(digits.decode("ascii"))
-    if len(data) != int(size[1]):
-        raise ValueError(f"the length says {int(size[1])} bytes, the hex has {len(data)}")
-    return int(table[1]), data
+    if len(data) != int(size):
+        return (
+            "termineter.length",
+            f"the line says {int(size)} bytes and holds {len(data)}; it was probably cut; dump the table again",
+        )
+    if not data:
+        return "input.empty", "the table is empty; read the table again, or delete the line"
+    return int(table), data

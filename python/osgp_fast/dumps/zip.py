@@ -11,7 +11,8 @@ import struct
 import zlib
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from .files import read_at
+from ..reject import MAX_DATA
+from .files import check_size, read_at
 from .index import ReadError
 from .listing import Raw
 
@@ -142,8 +143,11 @@ class Zip:
 
     def head(self, member: Raw, size: int) -> bytes:
         """The first bytes of a member, as far as they can be had."""
+        return self._head(member.where, size)
+
+    def _head(self, place: Place, size: int) -> bytes:
         try:
-            return self._unpack(member.where, size)[0]
+            return self._unpack(place, size)[0]
         except ReadError:
             return b""
 
@@ -173,6 +177,9 @@ class Zip:
 
     def read(self, where: Any) -> bytes:
         place, size = where
+        if place is None:
+            raise ReadError("archive.encrypted", "the member is encrypted; unpack the archive and decode the folder")
+        check_size(size, lambda: self._head(place, MAX_DATA))
         # Never more than one byte beyond what was announced: then it lies.
         data, whole = self._unpack(place, size + 1)
         if not whole:
