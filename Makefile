@@ -145,8 +145,10 @@ soak: .venv-full/wheel
 # cargo-fuzz needs a nightly compiler. The targets state their invariants (rust/fuzz/fuzz_targets).
 fuzz:
 	cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	$(PYTHON) rust/fuzz/seeds.py
 	for target in $(FUZZ_TARGETS); do \
-	  cargo +nightly fuzz run --fuzz-dir rust/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=400 -timeout=10; \
+	  cargo +nightly fuzz run --fuzz-dir rust/fuzz $$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=1024 -timeout=10; \
 	done
 
 clean:

@@ -12,8 +12,21 @@ use osgp::records::{Decoder, Kind, Options, Shape};
 const TABLES: [i32; 20] =
     [0, 1, 60, 61, 62, 63, 64, 65, 66, 67, 70, 71, 74, 2051, 2069, 2090, 2102, 2103, 2114, 2127];
 
-fuzz_target!(|input: (u8, Vec<(u8, u16, &[u8])>)| {
-    let (choice, parts) = input;
+/// A part of the input: place in [`TABLES`], a number, length (least significant byte first), bytes. As seeds.py writes it.
+fn parts(mut rest: &[u8]) -> Vec<(u8, u8, &[u8])> {
+    let mut parts = Vec::new();
+    while let Some((&[table, number, low, high], tail)) = rest.split_first_chunk() {
+        let len = usize::from(u16::from_le_bytes([low, high])).min(tail.len());
+        let (data, tail) = tail.split_at(len);
+        parts.push((table, number, data));
+        rest = tail;
+    }
+    parts
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&choice, rest)) = input.split_first() else { return };
+    let parts = parts(rest);
     let options = Options {
         shape: if choice & 1 == 0 { Shape::Long } else { Shape::Wide },
         delta: choice & 2 != 0 && choice & 1 == 0,
@@ -29,7 +42,7 @@ fuzz_target!(|input: (u8, Vec<(u8, u16, &[u8])>)| {
             read_at: None,
             whole: [Some(true), None][usize::from(table >> 6 & 1)],
             ped: None,
-            session: u32::from(offset & 1),
+            session: u32::from(table >> 5 & 1),
             input: "fuzz".into(),
             position: None,
         })

@@ -6,19 +6,21 @@ use libfuzzer_sys::fuzz_target;
 use osgp::scan::{ScanOptions, Wrap, scan};
 use osgp::wire::c1218;
 
-fuzz_target!(|input: (u8, Vec<&[u8]>)| {
-    let (choice, parts) = input;
-    // Parts become the data of packets, so that the fuzzer need not guess a CRC, or noise.
+fuzz_target!(|input: &[u8]| {
+    let Some((&choice, mut rest)) = input.split_first() else { return };
     let mut line = Vec::new();
-    for (n, part) in parts.iter().enumerate() {
-        if part.len() % 5 == 4 {
-            line.extend_from_slice(part);
-        } else {
-            let toggle = if n % 4 < 2 { 0 } else { c1218::Control::TOGGLE };
-            if c1218::emit(&mut line, 0, c1218::Control(toggle), 0, part).is_err() {
-                return;
+    if choice & 0x80 != 0 {
+        line.extend_from_slice(rest);
+    } else {
+        // Parts become the data of packets, so that the fuzzer need not guess a CRC, or noise.
+        while let Some((&[mark, len], tail)) = rest.split_first_chunk() {
+            let (part, tail) = tail.split_at(usize::from(len).min(tail.len()));
+            if mark & 1 != 0 {
+                line.extend_from_slice(part);
+            } else if c1218::emit(&mut line, 0, c1218::Control(mark & 0xE0), mark >> 1 & 3, part).is_ok() {
+                line.push(c1218::ACK);
             }
-            line.push(c1218::ACK);
+            rest = tail;
         }
     }
     let wrap = match choice % 4 {

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Write the samples as seeds for the fuzzers into corpus/, in the form that each target reads.
+
+usage: seeds.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SAMPLES = HERE.parent.parent / "tests" / "samples"
+# As TABLES in fuzz_targets/decode.rs.
+TABLES = [0, 1, 60, 61, 62, 63, 64, 65, 66, 67, 70, 71, 74, 2051, 2069, 2090, 2102, 2103, 2114, 2127]
+
+
+def seed(target: str, name: str, data: bytes) -> None:
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{name}").write_bytes(data)
+
+
+def part(place: int, data: bytes) -> bytes:
+    data = data[:0xFFFF]
+    return bytes([place, 0]) + len(data).to_bytes(2, "little") + data
+
+
+def main() -> None:
+    for top in ("dump", "edges"):
+        for meter in sorted(p for p in (SAMPLES / top).iterdir() if p.is_dir()):
+            out = b""
+            for place, number in enumerate(TABLES):
+                name = f"ET{number - 2048:02d}" if number >= 2048 else f"BT{number:02d}"
+                path = meter / f"{name}.bin"
+                if path.exists():
+                    out += part(place, path.read_bytes())
+            for choice in (0, 1, 2, 4):
+                seed("decode", f"{meter.name}-{choice}", bytes([choice]) + out)
+    session = (SAMPLES / "session.bin").read_bytes()
+    seed("scan", "session", b"\x80" + session)
+    seed("scan", "one-part", b"\0\0\x03\x30\0\x40")
+    for target in ("packets", "mep", "ppp", "slip"):
+        seed(target, "session", session[:1500])
+    seed("text_log", "session", (SAMPLES / "session.log").read_bytes()[:3000])
+
+
+if __name__ == "__main__":
+    main()
