@@ -115,7 +115,7 @@ def log(home: dict[str, int], rng: random.Random) -> tuple[list[mt.Event], int, 
     when = FIRST_DAY
     while when < NOW:
         when += timedelta(minutes=rng.randrange(200, 900), seconds=rng.randrange(60))
-        # 7: accessed for read, 11: programmed, 21: self read; user 0xFFFF is the meter itself.
+        # 7: accessed for read, 11: programmed, 21: self read; user 0xFFFF: nobody was logged on.
         code = rng.choice([7, 7, 7, 11, 21])
         events.append(mt.Event(when, code, 0xFFFF if code == 21 else 1, rng.randbytes(2)))
     if "outage" in home:
