@@ -118,9 +118,9 @@ def masked_head(data: Buffer, size: int) -> bytes:
     in the hex digits of a log."""
     head = bytearray(data[:size])
     if not text_log.is_text(data):
-        return c1218.mask_secrets(bytes(head))
+        return _mask_if_packet(bytes(head))
     for stream in text_log.parse(bytes(head)).streams:
-        masked = c1218.mask_secrets(bytes(stream.bytes))
+        masked = _mask_if_packet(bytes(stream.bytes))
         for i, chunk in enumerate(stream.chunks):
             end = stream.chunks[i + 1].at if i + 1 < len(stream.chunks) else len(masked)
             at = chunk.file
@@ -134,6 +134,13 @@ def masked_head(data: Buffer, size: int) -> bytes:
                             head[at] = c1218.MASK
                     at += 1
     return bytes(head)
+
+
+def _mask_if_packet(data: bytes) -> bytes:
+    """Mask what may be secret, unless nothing in the bytes looks like a packet: a picture is shown as it is."""
+    header = any(c1218.like_header(data[at : at + 3]) for at in range(len(data)))
+    # Length and code of a security packet, where what comes before them was damaged.
+    return c1218.mask_secrets(data) if header or b"\0\x15\x51" in data else data
 
 
 class _BadFrame(NamedTuple):

@@ -156,8 +156,9 @@ def find(data: bytes) -> list[tuple[int, int]]:
                 found.append((at, end))
                 at = end
                 continue
-        elif data == ALERT:  # an alert stands alone
-            return [(0, LENGTH)]
+        elif size == 0 and start == len(data):  # an alert is followed by silence
+            found.append((at, start))
+            break
         at += 1
     return found
 

@@ -133,12 +133,12 @@ pub fn scan(data: &[u8], options: &ScanOptions<'_>) -> Result<Capture, NotRecogn
 pub fn masked_head(data: &[u8], len: usize) -> Vec<u8> {
     let mut head = data[..data.len().min(len)].to_vec();
     if !text_log::is_text(data) {
-        c1218::mask_secrets(&mut head);
+        mask_if_packet(&mut head);
         return head;
     }
     for stream in text_log::parse(&head).streams {
         let mut bytes = stream.bytes;
-        c1218::mask_secrets(&mut bytes);
+        mask_if_packet(&mut bytes);
         for (i, chunk) in stream.chunks.iter().enumerate() {
             let end = stream.chunks.get(i + 1).map_or(bytes.len(), |next| next.at as usize);
             let mut at = chunk.file as usize;
@@ -158,6 +158,16 @@ pub fn masked_head(data: &[u8], len: usize) -> Vec<u8> {
         }
     }
     head
+}
+
+/// Mask what may be secret, unless nothing in the bytes looks like a packet: a picture is shown as it is.
+fn mask_if_packet(bytes: &mut [u8]) {
+    let header =
+        memchr::memchr_iter(c1218::START, bytes).any(|at| c1218::like_header(&bytes[at..bytes.len().min(at + 3)]));
+    // Length and code of a security packet, where what comes before them was damaged.
+    if header || bytes.windows(3).any(|three| three == [0, 0x15, 0x51]) {
+        c1218::mask_secrets(bytes);
+    }
 }
 
 /// One stream of bytes, unstuffed, with its packets.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use osgp::scan::{self, ScanOptions, Wrap};
+use osgp::text_log;
 use osgp::wire::{c1218, crc, mep, ppp, slip};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -20,6 +21,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(mep_scan, m)?)?;
     m.add_function(wrap_pyfunction!(mask_secrets, m)?)?;
     m.add_function(wrap_pyfunction!(masked_head, m)?)?;
+    m.add_function(wrap_pyfunction!(read_log, m)?)?;
     m.add_function(wrap_pyfunction!(scan_capture, m)?)
 }
 
@@ -143,17 +145,29 @@ fn masked_head<'py>(py: Python<'py>, data: &[u8], size: usize) -> Bound<'py, PyB
     PyBytes::new(py, &py.detach(|| scan::masked_head(data, size)))
 }
 
-type Image<'py> = (
-    i32,
-    i64,
-    Bound<'py, PyBytes>,
-    Option<i64>,
-    Option<bool>,
-    Option<Bound<'py, PyBytes>>,
-    u32,
-    String,
-    Option<i64>,
-);
+/// Position in the stream and in the file, microseconds, whether these are UTC.
+type LogChunk = (u64, u64, Option<i64>, Option<bool>);
+
+/// The three streams of a text log, and which of their bytes came from which line.
+#[pyfunction]
+fn read_log<'py>(py: Python<'py>, data: &[u8]) -> Vec<(Bound<'py, PyBytes>, Vec<LogChunk>)> {
+    let log = py.detach(|| text_log::parse(data));
+    let told = |chunk: &text_log::Chunk| {
+        let (micros, utc) = match chunk.time {
+            Some(text_log::Stamp::Utc(micros)) => (Some(micros), Some(true)),
+            Some(text_log::Stamp::Local(micros)) => (Some(micros), Some(false)),
+            None => (None, None),
+        };
+        (chunk.at, chunk.file, micros, utc)
+    };
+    log.streams
+        .iter()
+        .map(|stream| (PyBytes::new(py, &stream.bytes), stream.chunks.iter().map(told).collect()))
+        .collect()
+}
+
+type Image<'py> =
+    (i32, i64, Bound<'py, PyBytes>, Option<i64>, Option<bool>, Option<Bound<'py, PyBytes>>, u32, String, Option<i64>);
 type Row<'py> = (
     Option<String>,
     Option<i32>,

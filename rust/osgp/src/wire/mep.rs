@@ -182,8 +182,8 @@ pub fn find(bytes: &[u8]) -> Vec<Range<usize>> {
                 found.push(at..start + len);
                 at = start + len;
             }
-            // An alert stands alone.
-            None if [high, low] == ALERT && bytes.len() == LENGTH => {
+            // An alert is followed by silence.
+            None if [high, low] == ALERT && bytes.len() == start => {
                 found.push(at..start);
                 at = start;
             }
