@@ -17,9 +17,7 @@ class _ArrowSchema(Protocol):
 type _ImageTuple = tuple[int, int, bytes, int | None, bool | None, bytes | None, int, str, int | None]
 """table, offset, data, read_at (microseconds UTC), whole, ped, session, input, position: `image.TableImage` without the meter."""
 
-type _RejectTuple = tuple[
-    str | None, int | None, str, str, str, str, int | None, int, bytes, int | None
-]
+type _RejectTuple = tuple[str | None, int | None, str, str, str, str, int | None, int, bytes, int | None]
 """The fields of `reject.Reject` in their order: ``Reject(*row)``."""
 
 class Summary(TypedDict):
@@ -252,3 +250,13 @@ class ColumnsStream:
         plain: bool = False,
     ) -> None: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+# ---- one meter in memory (rust/py/src/meter.rs) -----------------------------------------------------------------------
+
+def decode_meter(
+    label: str, images: Sequence[_ImageTuple], kind: str, *, shape: str = "long", delta: bool = False
+) -> tuple[list[dict[str, list[Any]]], list[_RejectTuple]]:
+    """The rows of one kind of one meter's images, a dict of columns per batch (times are integers, microseconds), and rejects.
+
+    Raises: UsageError for a kind or shape that does not exist.
+    """

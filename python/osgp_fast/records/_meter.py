@@ -72,7 +72,7 @@ class Meter:
             if IDS.get(image.table) in needed:
                 by_table.setdefault(image.table, []).append((order, image))
         # In order of the tables, so that rejects come in the same order from both implementations.
-        self.reads = {IDS[t]: join(label, by_table[t], self.rejects) for t in sorted(by_table)}
+        self.reads = {IDS[t]: join(label, _in_time(by_table[t]), self.rejects) for t in sorted(by_table)}
 
     def newest(self, table: str, data: Read | None = None) -> Read | None:
         """The newest read of a table that is not later than ``data``; else, of the later ones, the first.
@@ -107,6 +107,13 @@ class Meter:
     def view_latest(self) -> View:
         """The newest of everything."""
         return View(self, None)
+
+
+def _in_time(images: list[tuple[int, TableImage]]) -> list[tuple[int, TableImage]]:
+    """Images of one table by time where all have one (rows of a file may stand in any order), else as they come."""
+    if all(i.read_at is not None for _, i in images):
+        return sorted(images, key=lambda item: item[1].read_at or 0)
+    return images
 
 
 class View:

@@ -83,7 +83,7 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
 
 // ---- arguments
 
-fn job(
+pub(crate) fn job(
     py: Python<'_>,
     kinds: &[String],
     jobs: usize,
@@ -290,7 +290,7 @@ fn summarize<'py>(
 }
 
 /// Rejects as tuples of their fields.
-fn rejects<'py>(py: Python<'py>, rejects: Vec<Reject>) -> PyResult<Bound<'py, PyList>> {
+pub(crate) fn rejects<'py>(py: Python<'py>, rejects: Vec<Reject>) -> PyResult<Bound<'py, PyList>> {
     let rows = rejects.into_iter().map(|r| {
         (
             r.meter,
@@ -311,7 +311,7 @@ fn rejects<'py>(py: Python<'py>, rejects: Vec<Reject>) -> PyResult<Bound<'py, Py
 // ---- batches
 
 /// The first rows of a batch as Python objects.
-fn columns<'py>(py: Python<'py>, batch: &RecordBatch, limit: usize) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn columns<'py>(py: Python<'py>, batch: &RecordBatch, limit: usize) -> PyResult<Bound<'py, PyDict>> {
     let rows = limit.min(batch.num_rows());
     let out = PyDict::new(py);
     for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {

@@ -2,14 +2,19 @@
 
 mod bulk;
 mod columns;
+mod meter;
 mod wire;
 
 use pyo3::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     bulk::register(m)?;
     columns::register(m)?;
+    meter::register(m)?;
     wire::register(m)
 }

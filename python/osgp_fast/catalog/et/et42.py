@@ -106,7 +106,7 @@ ET42 = table(
         ),
         array(
             "set",
-            "multiple_sets * (ET42.set_mask.set_2 + ET42.set_mask.set_3 + ET42.set_mask.set_4)",
+            "ET42.set_mask.set_2 + ET42.set_mask.set_3 + ET42.set_mask.set_4",
             [
                 u32("block_size", "Block Size", unit="byte"),
                 u16("blocks", "Number of Blocks"),
@@ -120,6 +120,7 @@ ET42 = table(
                 array("source", "ET42.set.channels[k]", [u16("id", "Load Profile Extended Sources")]),
             ],
             "Data Set Configuration",
+            when="multiple_sets",
             index="k",
             max=3,
             doc="the active ones of data sets 2, 3 and 4 (set 1 is in the fixed section), packed one after another",

@@ -82,6 +82,10 @@ impl<'a> Meter<'a> {
             };
             of_table.clear();
             of_table.extend(images.iter().enumerate().filter(|(_, i)| i.table.0 == *number));
+            // By time where all have one (rows of a file may stand in any order), else as they come.
+            if of_table.iter().all(|(_, i)| i.read_at.is_some()) {
+                of_table.sort_by_key(|(_, i)| i.read_at);
+            }
             reads[usize::from(ix.0)] = join(label, &of_table, rejects);
         }
         Self { label, tables, reads }

@@ -1,0 +1,198 @@
+"""Tables of made-up meters, byte by byte as the guides lay them out, for the cases that no sample has.
+
+Independent of the catalogue on purpose: offsets are written out here a second time. Source: MEP guide pp. 231-243.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+DAY = datetime(2024, 3, 8, tzinfo=UTC)
+
+
+def stime(when: datetime) -> bytes:
+    """STIME_DATE."""
+    return bytes((when.year - 2000, when.month, when.day, when.hour, when.minute))
+
+
+def ltime(when: datetime) -> bytes:
+    """LTIME_DATE."""
+    return stime(when) + bytes((when.second,))
+
+
+@dataclass
+class Block:
+    """A block: its start, the intervals that were recorded, and its end time if it is not that of the whole block."""
+
+    start: datetime
+    recorded: Sequence[int]
+    end: datetime | bytes | None = None
+    status: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """Status of (interval, channel)."""
+    flags: Mapping[int, int] = field(default_factory=dict)
+    """Common flags of an interval."""
+    values: Mapping[tuple[int, int], int] = field(default_factory=dict)
+
+
+@dataclass
+class Set:
+    """A data set: its dimensions and its blocks, oldest first."""
+
+    blocks: Sequence[Block]
+    channels: int = 2
+    intervals: int = 4
+    minutes: int = 60
+    room: int = 0
+    sequence: int = 1000
+    newest: int | None = None
+    sources: Sequence[int] = ()
+    scaled: bool = False
+
+    @property
+    def seconds(self) -> int:
+        """The length of an interval."""
+        return 86400 if self.minutes == 84 else self.minutes * 60
+
+
+def value(block: int, interval: int, channel: int) -> int:
+    """The value recorded where a block does not say another one."""
+    return 1000 * block + 10 * interval + channel
+
+
+def days(count: int, intervals: int = 4, minutes: int = 60, start: datetime = DAY) -> list[Block]:
+    """Complete blocks one after the other."""
+    step = timedelta(minutes=minutes * intervals)
+    return [Block(start + i * step, range(intervals)) for i in range(count)]
+
+
+def profile_tables(sets: Sequence[Set], end_readings: bool = False) -> dict[int, bytes]:
+    """BT61 to BT67 of a meter."""
+    flags = 0x0C00 | (0x10 if end_readings else 0)
+    dims, sources, status, out = b"", b"", b"", {}
+    for n, s in enumerate(sets):
+        room = s.room or len(s.blocks)
+        newest = (len(s.blocks) - 1 if s.newest is None else s.newest) % max(room, 1)
+        flags |= (0x40 << n) if s.scaled else 0
+        dims += struct.pack("<HHBB", room, s.intervals, s.channels, s.minutes)
+        ids = list(s.sources) or list(range(s.channels))
+        sources += b"".join(bytes((0, i, 0)) for i in ids) + b"\x20"
+        if s.scaled:
+            sources += struct.pack(f"<{s.channels}H", *[7] * s.channels) + struct.pack(f"<{s.channels}H", *[3] * s.channels)
+        status += struct.pack("<BHHIHH", 0x24, len(s.blocks), newest, s.sequence, 0, 0)
+        header = 5 + (4 * s.channels if end_readings else 0) + (s.intervals + 7) // 8
+        size = header + s.intervals * (s.channels // 2 + 1 + 4 * s.channels)
+        table = bytearray(size * room)
+        for age, block in enumerate(reversed(s.blocks)):
+            number = len(s.blocks) - 1 - age
+            at = (newest - age) % room * size
+            table[at : at + size] = _block(s, block, number, end_readings)
+        out[64 + n] = bytes(table)
+    out[61] = struct.pack("<IHB", 100_000, flags, 0x20) + dims
+    out[62], out[63] = sources, status
+    return dict(sorted(out.items()))
+
+
+def _block(s: Set, block: Block, number: int, end_readings: bool) -> bytes:
+    end = block.end
+    if end is None:
+        end = block.start + timedelta(seconds=s.seconds * s.intervals)
+    out = end if isinstance(end, bytes) else stime(end)
+    if end_readings:
+        out += struct.pack(f"<{s.channels}i", *range(s.channels))
+    out += sum(1 << i for i in block.recorded).to_bytes((s.intervals + 7) // 8, "little")
+    for i in range(s.intervals):
+        nibbles = [block.flags.get(i, 0), *(block.status.get((i, c), 0) for c in range(s.channels))]
+        nibbles += [0] * (len(nibbles) % 2)
+        out += bytes(a << 4 | b for a, b in zip(nibbles[::2], nibbles[1::2], strict=True))
+        out += struct.pack(
+            f"<{s.channels}i", *(block.values.get((i, c), value(number, i, c)) for c in range(s.channels))
+        )
+    return out
+
+
+def bt01(firmware: int = 0x3641) -> bytes:
+    """BT01 with a packed firmware version."""
+    return b"NES 83331-3I" + struct.pack("<H", 0) + struct.pack(">H", firmware) + bytes.fromhex("0000000000002001")
+
+
+def et21(sets: Sequence[Set], stride: int = 131, hour: int = 0, minute: int = 0, block_size: int | None = None) -> bytes:
+    """ET21 with the fields that the decoder looks at."""
+    out = b""
+    for s in sets:
+        header = 5 + (s.intervals + 7) // 8
+        interval = s.channels // 2 + 1 + 4 * s.channels
+        row = bytearray(stride)
+        struct.pack_into("<IH", row, 8, block_size or header + s.intervals * interval, header)
+        row[22:30] = bytes((5, header - 5, header, interval, s.channels // 2 + 1, 0, s.channels, s.minutes))
+        row[89], row[90] = hour, minute
+        out += bytes(row)
+    return out
+
+
+def et42(
+    sets: Sequence[Set],
+    sources: Sequence[Sequence[int]],
+    unit: int = 1,
+    digits: int = 6,
+    hour: int = 0,
+    minute: int = 0,
+    multiple: bool = True,
+) -> bytes:
+    """ET42 with two logs, the sources of every set, and the required section of firmware 3.70."""
+    first = sets[0]
+    out = bytearray(41)
+    out[2], out[3] = 41, 2
+    out[4] = 0x02 | (0x04 if multiple else 0)
+    struct.pack_into("<IHBBBBHBB", out, 23, 0, first.room, first.channels, first.minutes, 0, 0, first.intervals, hour, minute)
+    out += bytes(6) + struct.pack(f"<{len(sources[0])}H", *sources[0]) + b"\x01\xaa\xbb\xcc\xdd"
+    if multiple:
+        out += bytes((sum(1 << n for n in range(len(sets) - 1)),))
+        for s, ids in zip(sets[1:], sources[1:], strict=True):
+            out += struct.pack("<IHBBBBHBB", 0, s.room, s.channels, s.minutes, 0, 0, s.intervals, hour, minute)
+            out += struct.pack(f"<{len(ids)}H", *ids)
+    out += struct.pack("<BHBHBB", 8, 0, 0, 5, unit, digits)
+    struct.pack_into("<H", out, 0, len(out))
+    return bytes(out)
+
+
+@dataclass
+class Event:
+    """An entry of an event log."""
+
+    time: datetime | bytes
+    sequence: int
+    code: int = 1
+    user: int = 0xFFFF
+    argument: bytes = b"\x00\x00"
+
+
+def log_tables(
+    events: Sequence[Event],
+    room: int,
+    newest: int | None = None,
+    flags: int = 0x06,
+    table: int = 74,
+    sequence: int | None = None,
+) -> dict[int, bytes]:
+    """BT71 and an event log; ``flags`` as in BT71.0: 1 event number, 2 date and time, 4 sequence number."""
+    newest = max(len(events) - 1, 0) if newest is None else newest
+    length = len(events[0].argument) if events else 2
+    last = sequence if sequence is not None else (events[-1].sequence if events else 0)
+    size = 4 + length + (6 if flags & 2 else 0) + (2 if flags & 1 else 0) + (2 if flags & 4 else 0)
+    body = bytearray(size * room)
+    for age, e in enumerate(reversed(events)):
+        row = b""
+        if flags & 2:
+            row += e.time if isinstance(e.time, bytes) else ltime(e.time)
+        if flags & 1:
+            row += b"\xee\xee"
+        if flags & 4:
+            row += struct.pack("<H", e.sequence & 0xFFFF)
+        row += struct.pack("<HH", e.user, e.code) + e.argument
+        at = (newest - age) % room * size
+        body[at : at + size] = row
+    header = struct.pack("<BHHIH", 0x04, len(events), newest, last & 0xFFFFFFFF, 0)
+    return {71: struct.pack("<BBBBBHH", flags, 8, 19, length, 2, room, 0), table: header + bytes(body)}
