@@ -364,3 +364,57 @@ impl<'a, P> Queue<'a, P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::input::{OpenOptions, open_all};
+
+    struct Bad;
+
+    impl Decode for Bad {
+        fn meter(&mut self, label: &str, _: &[TableImage<'_>], _: &mut dyn FnMut(Kind, RecordBatch)) {
+            assert!(!label.ends_with('3'), "asked to fail at {label}");
+        }
+        fn finish(&mut self, _: &mut dyn FnMut(Kind, RecordBatch)) {}
+        fn take_rejects(&mut self) -> Vec<Reject> {
+            Vec::new()
+        }
+        fn take_counts(&mut self) -> Counts {
+            Counts::default()
+        }
+    }
+
+    struct Nothing;
+
+    impl Shaper for Nothing {
+        type Piece = ();
+        fn batch(&mut self, _: Kind, _: RecordBatch, _: &mut Out<'_, ()>) -> Result<(), Error> {
+            Ok(())
+        }
+        fn unit_end(&mut self, _: &mut Out<'_, ()>) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_not_a_hang() {
+        let dump = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/samples/dump");
+        for jobs in [1, 2, 8] {
+            let control = Control::default();
+            let plan = open_all(std::slice::from_ref(&dump), OpenOptions::default(), control.flag())
+                .unwrap()
+                .plan(control.flag())
+                .unwrap();
+            let options = Options::default();
+            let run = Run { plan: &plan, kinds: &Kind::ALL, options: &options, jobs, unit_bytes: 0, control: &control };
+            let ended = run.run_with(|| Bad, || Nothing, |_| Ok(()));
+            assert!(matches!(&ended, Err(Error::Panic(message)) if message.contains("asked to fail")), "{ended:?}");
+            // A consumer that panics ends the run as well.
+            let ended = run.run(|| Nothing, |_| panic!("consumer"));
+            assert!(matches!(&ended, Err(Error::Panic(message)) if message == "consumer"), "{ended:?}");
+        }
+    }
+}

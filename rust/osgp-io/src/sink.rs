@@ -19,7 +19,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
 };
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -132,13 +132,27 @@ fn plain_columns(batch: &RecordBatch, schema: &SchemaRef, keep_dictionaries: boo
     Ok(batch.columns().iter().zip(schema.fields()).map(fit).collect::<Result<_, _>>()?)
 }
 
+/// Columns whose values hardly repeat: a dictionary of them is work for nothing.
+const PLAIN: [&str; 2] = ["value", "delta"];
+/// Columns that count: their differences are small.
+const COUNTING: [&str; 4] = ["block", "interval", "interval_end", "sequence"];
+
 fn properties() -> WriterProperties {
-    WriterProperties::builder()
+    let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
         .set_created_by(concat!("osgp-fast ", env!("CARGO_PKG_VERSION")).to_owned())
         // Bound to rows by ourselves: a group is what one worker makes.
-        .set_max_row_group_row_count(None)
-        .build()
+        .set_max_row_group_row_count(None);
+    let wide = (0..columns::MAX_CHANNELS).map(|channel| format!("value_{channel}"));
+    for name in PLAIN.into_iter().map(str::to_owned).chain(wide) {
+        builder = builder.set_column_dictionary_enabled(name.into(), false);
+    }
+    for name in COUNTING {
+        builder = builder
+            .set_column_dictionary_enabled(name.into(), false)
+            .set_column_encoding(name.into(), Encoding::DELTA_BINARY_PACKED);
+    }
+    builder.build()
 }
 
 /// Encodes batches of one kind into the columns of a row group.
