@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import subprocess
 import sys
 import tarfile
@@ -11,7 +10,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import osgp_fast
 import pytest
 
 from .conftest import COMPILED, SAMPLES, Command, Done, compiled_or_pyarrow, truth
@@ -42,14 +40,17 @@ def compare(done: Done, name: str, meters: int | None = None) -> None:
         want = [(p[0], p[7], p[8], p[1], p[2], p[3], p[4], p[5], p[6]) for p in m["profile"]]
         got = profile.pop(label, [])
         skipped = [COLUMNS.index(c) for c in opened if c in COLUMNS]
-        strip = lambda rows: [tuple(v for i, v in enumerate(r) if i not in skipped) for r in rows]  # noqa: E731
-        assert strip(got) == strip(want), label
+        assert without(got, skipped) == without(want, skipped), label
         assert events.pop(label, []) == [tuple(e[:5]) for e in m["events"]], label
         for key in ("utility_serial", "manufacturer", "model", "manufacturer_serial", "firmware"):
             assert found[label][key] == m[key], (label, key)
     assert not profile
     assert not events
     assert [row["meter"] for row in done.rows("meters")] == sorted(m["meter"] for m in wanted)
+
+
+def without(rows: list[tuple[Any, ...]], columns: list[int]) -> list[tuple[Any, ...]]:
+    return [tuple(v for i, v in enumerate(row) if i not in columns) for row in rows]
 
 
 def pack_zip(source: Path, path: Path) -> Path:
@@ -163,7 +164,9 @@ def test_a_capture_gives_the_first_meter(osgp: Command, name: str) -> None:
     profile = done.rows("load_profile")
     got = [tuple(seconds(r[c]) if c == "interval_end" else r[c] for c in COLUMNS) for r in profile]
     assert got == [(p[0], p[7], p[8], p[1], p[2], p[3], p[4], p[5], p[6]) for p in want["profile"]]
-    events = [(r["sequence"], seconds(r["time"]), r["user_id"], r["event_code"], r["argument"]) for r in done.rows("events")]
+    events = [
+        (r["sequence"], seconds(r["time"]), r["user_id"], r["event_code"], r["argument"]) for r in done.rows("events")
+    ]
     assert events == [tuple(e[:5]) for e in want["events"]]
     # The label of a capture's meter is its utility serial.
     assert {r["meter"] for r in profile} == {want["utility_serial"]}
@@ -210,7 +213,8 @@ def test_both_implementations_write_the_same_bytes(format: str, options: list[st
         done = osgp("decode", SAMPLES / "dump", SAMPLES / "edges", "-o", f"{out}/", "--format", format, *options)
         assert done.code == 0, done.err
         written.append({p.name: p.read_bytes() for p in out.iterdir()})
-    assert sorted(written[0]) == sorted(f"{k}.{format}" for k in ("load_profile", "events", "meters", "channels", "rejects"))
+    kinds = ("load_profile", "events", "meters", "channels", "rejects")
+    assert sorted(written[0]) == sorted(f"{kind}.{format}" for kind in kinds)
     for file in written[0]:
         assert written[0][file] == written[1][file], file
 
@@ -228,4 +232,4 @@ def test_arrow_files_are_the_same_table(osgp: Command, tmp_path: Path) -> None:
     assert not any(pa.types.is_dictionary(t) for t in parquet.schema.types)
     metadata = pq.ParquetFile(tmp_path / "a.parquet").metadata
     assert metadata.row_group(0).column(0).compression == "ZSTD"
-    assert os.path.exists(tmp_path / "a.rejects.parquet")
+    assert (tmp_path / "a.rejects.parquet").exists()

@@ -33,6 +33,8 @@ class PythonPass:
         self._progress = progress
         self._channels: dict[tuple[int, int, int | None, str | None, str | None], int] = {}
         self.summary: dict[str, Any] = new_summary(job.kinds)
+        # Loads the decoder, before anything is begun.
+        self._needed = _impl.needed_tables(job.kinds)
         self._index = open_inputs(
             job.inputs,
             InputOptions(
@@ -52,7 +54,7 @@ class PythonPass:
 
     def __iter__(self) -> Iterator[tuple[str, Columns]]:
         job, summary = self._job, self.summary
-        needed = _impl.needed_tables(job.kinds)
+        needed = self._needed
         every = "meters" in job.kinds
         with self._index as index:
             total = len(index)

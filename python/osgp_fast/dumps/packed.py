@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import tempfile
 import zlib
 from pathlib import Path
@@ -22,10 +21,46 @@ _INSTALL: Final = (
 _ERRORS: Final = (OSError, EOFError, zlib.error, ValueError, RuntimeError)
 
 
+class _Gunzip:
+    """A gzip stream of any number of members; what comes before damage is given before the damage is told."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._unpacker = zlib.decompressobj(31)
+        self._raw = b""
+
+    def read(self, size: int) -> bytes:
+        """Some bytes, none at the end. Raises: ValueError, EOFError."""
+        while True:
+            if self._unpacker.eof:
+                rest = self._unpacker.unused_data or self._raw or self._file.read(_STEP)
+                if not rest.lstrip(b"\0"):
+                    return b""
+                self._unpacker, self._raw = zlib.decompressobj(31), rest
+            elif not self._raw:
+                self._raw = self._file.read(_STEP)
+                if not self._raw:
+                    raise EOFError("incomplete deflate stream")
+            try:
+                data = self._unpacker.decompress(self._raw, size)
+            except zlib.error as error:
+                raise ValueError(_gzip_words(str(error))) from None
+            self._raw = self._unpacker.unconsumed_tail
+            if data:
+                return data
+
+
+def _gzip_words(error: str) -> str:
+    """zlib's words, in those of the compiled reader."""
+    if "check" in error and "header" not in error:
+        return "corrupt gzip stream does not have a matching checksum"
+    return "invalid gzip header" if "header" in error else "corrupt deflate stream"
+
+
 def _reader(file: BinaryIO, format: str) -> tuple[Any, tuple[type[Exception], ...]]:
     """A stream of what is packed, and the errors that reading it may raise. Raises: ImportError."""
     if format == "gzip":
-        return gzip.GzipFile(fileobj=file), _ERRORS
+        return _Gunzip(file), _ERRORS
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14
 
