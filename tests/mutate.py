@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import os
 import random
@@ -29,6 +30,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ MEMORY_MB = 400
 BATCH = 200
 BATCH_SECONDS = 60  # of a batch; a single case has to do with a tenth of it
 SOUND = "SOUND"
+SHOWN = 5  # cases of a bad batch that are named
 
 Meter = dict[str, bytes]
 
@@ -340,39 +343,31 @@ def arrow_rows(path: Path, form: str) -> object:
     return table.filter(pc.equal(pc.cast(table["meter"], pa.string()), SOUND)).to_pylist()
 
 
-def worker(seed: int, base: Path, jobs: int) -> None:
+def worker(seed: int, base: Path) -> None:
+    """Decode one batch after another. Nothing is checked here: the memory of the checks is not what is measured."""
     maker = Maker(seed)
-    expected: dict[str, dict[str, str]] = {}
+    os.chdir(base)  # rejects name their files as they were given, and the twins are to name the same
     for line in sys.stdin:
         task = json.loads(line)
-        batch, form, cases = task["batch"], task["form"], range(*task["cases"])
-        where, out = base / "in", base / "out"
+        where, out = Path("in"), Path("out")
         for folder in (where, out):
             shutil.rmtree(folder, ignore_errors=True)
-        if form not in expected:
-            decode(lay_out(maker, 0, range(0), where), out, form)
-            expected[form] = sound_rows(out, form)
-            for folder in (where, out):
-                shutil.rmtree(folder, ignore_errors=True)
-        inputs = lay_out(maker, batch, cases, where)
+        inputs = lay_out(maker, task["batch"], range(*task["cases"]), where)
         start = time.perf_counter()
-        code = decode(inputs, out, form)
+        code = decode(inputs, out, task["form"])
         seconds = time.perf_counter() - start
-        problem = ""
-        if code not in (0, 1):
-            problem = f"exit code {code}"
-        elif sound_rows(out, form) != expected[form]:
-            problem = "the sound meter's rows have changed"
-        digest = (
-            {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(out.glob("*"))}
-            if task["digest"]
-            else {}
-        )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        if peak > MEMORY_MB and not problem:
-            problem = f"{peak} MB of memory"
-        answer = {"problem": problem, "seconds": seconds, "peak": peak, "digest": digest}
-        print(json.dumps(answer), flush=True, file=sys.__stdout__)
+        print(json.dumps({"code": code, "seconds": seconds, "peak": peak}), flush=True, file=sys.__stdout__)
+
+
+@dataclass
+class Answer:
+    """What a worker did with a batch."""
+
+    problem: str
+    seconds: float
+    peak: int = 0
+    written: dict[str, str] = field(default_factory=dict)
 
 
 class Child:
@@ -380,34 +375,60 @@ class Child:
 
     def __init__(self, seed: int, **env: str) -> None:
         self.seed, self.env = seed, env
+        self.sound: dict[str, dict[str, str]] = {}
         self.base = Path(tempfile.mkdtemp(prefix="osgp-mutate-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.start()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--seed", str(self.seed), "--worker", str(self.base)],
+            [sys.executable, str(Path(__file__).resolve()), "--seed", str(self.seed), "--worker", str(self.base)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **self.env},
         )
 
-    def send(self, batch: int, cases: range, form: str, digest: bool) -> None:
+    def send(self, batch: int, cases: range, form: str) -> None:
         assert self.process.stdin is not None
-        task = {"batch": batch, "cases": [cases.start, cases.stop], "form": form, "digest": digest}
-        self.process.stdin.write(json.dumps(task) + "\n")
+        self.process.stdin.write(json.dumps({"batch": batch, "cases": [cases.start, cases.stop], "form": form}) + "\n")
         self.process.stdin.flush()
 
-    def answer(self, seconds: float) -> dict[str, Any]:
+    def receive(self, seconds: float) -> dict[str, Any] | str:
+        """What it says, or what is wrong with it."""
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], seconds)
         line = self.process.stdout.readline() if ready else ""
         if line:
             return dict(json.loads(line))
-        problem = "the process died" if ready else f"no answer within {seconds:g} s"
         self.stop()
         self.start()
-        return {"problem": problem, "seconds": seconds, "peak": 0, "digest": {}}
+        return "the process died" if ready else f"no answer within {seconds:g} s"
+
+    def expected(self, form: str) -> dict[str, str]:
+        """What the sound meter gives alone."""
+        if form not in self.sound:
+            self.send(0, range(0), form)
+            if not isinstance(self.receive(BATCH_SECONDS), dict):
+                raise SystemExit("the sound sample alone is not decoded")
+            self.sound[form] = sound_rows(self.base / "out", form)
+        return self.sound[form]
+
+    def answer(self, form: str, seconds: float, digest: bool) -> Answer:
+        """Wait for the end of a batch and check what was written."""
+        found = self.receive(seconds)
+        if isinstance(found, str):
+            return Answer(found, seconds)
+        out = self.base / "out"
+        answer = Answer("", found["seconds"], found["peak"])
+        if found["code"] not in (0, 1):
+            answer.problem = f"exit code {found['code']}"
+        elif sound_rows(out, form) != self.sound[form]:
+            answer.problem = "the sound meter's rows have changed"
+        elif answer.peak > MEMORY_MB:
+            answer.problem = f"{answer.peak} MB of memory"
+        if digest:
+            answer.written = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(out.glob("*"))}
+        return answer
 
     def stop(self) -> None:
         self.process.kill()
@@ -448,22 +469,24 @@ def single_out(seed: int, batch: int, cases: range, form: str, twins: bool) -> I
     try:
         for case in cases:
             for child in children:
-                child.send(batch, range(case, case + 1), form, twins)
-            if problem := verdict([child.answer(BATCH_SECONDS / 10) for child in children]):
+                child.expected(form)
+                child.send(batch, range(case, case + 1), form)
+            if problem := verdict([child.answer(form, BATCH_SECONDS / 10, twins) for child in children]):
                 yield f"case {case}: {problem}; kept in {keep(maker, batch, case).relative_to(ROOT)}"
     finally:
         for child in children:
             child.close()
 
 
-def verdict(answers: list[dict[str, Any]]) -> str:
+def verdict(answers: list[Answer]) -> str:
+    """The first problem, or where the implementations differ; empty if all is well."""
     for answer in answers:
-        if answer["problem"]:
-            return str(answer["problem"])
-    first = answers[0]["digest"]
+        if answer.problem:
+            return answer.problem
+    first = answers[0].written
     for answer in answers[1:]:
-        if answer["digest"] != first:
-            differ = sorted(k for k in {*first, *answer["digest"]} if first.get(k) != answer["digest"].get(k))
+        if answer.written != first:
+            differ = sorted(k for k in {*first, *answer.written} if first.get(k) != answer.written.get(k))
             return f"the implementations differ in {', '.join(differ)}"
     return ""
 
@@ -484,13 +507,15 @@ def run(count: int, seed: int, twins: bool, jobs: int) -> int:
             round_ = list(zip(teams, todo[n : n + len(teams)], strict=False))
             for team, (batch, cases) in round_:
                 for child in team:
-                    child.send(batch, cases, form_of(batch, twins), twins)
+                    child.expected(form_of(batch, twins))
+                    child.send(batch, cases, form_of(batch, twins))
             for team, (batch, cases) in round_:
-                answers = [child.answer(BATCH_SECONDS * (10 if twins else 1)) for child in team]
-                peak = max(peak, *(a["peak"] for a in answers))
-                slowest = max(slowest, *(a["seconds"] for a in answers))
+                form = form_of(batch, twins)
+                answers = [child.answer(form, BATCH_SECONDS * (10 if twins else 1), twins) for child in team]
+                peak = max(peak, *(a.peak for a in answers))
+                slowest = max(slowest, *(a.seconds for a in answers))
                 if problem := verdict(answers):
-                    bad.append((batch, cases, form_of(batch, twins), problem))
+                    bad.append((batch, cases, form, problem))
             if sys.stderr.isatty():
                 done = todo[min(n + len(teams), len(todo)) - 1][1].stop
                 print(f"\r{done:,} of {count:,}", end="", file=sys.stderr)
@@ -502,7 +527,7 @@ def run(count: int, seed: int, twins: bool, jobs: int) -> int:
                 child.close()
     for batch, cases, form, problem in bad:
         print(f"batch {batch} (cases {cases.start}..{cases.stop - 1}): {problem}")
-        for line in single_out(seed, batch, cases, form, twins):
+        for line in itertools.islice(single_out(seed, batch, cases, form, twins), SHOWN):
             print("  " + line)
     seconds = time.perf_counter() - started
     which = "both implementations, equal results" if twins else os.environ.get("OSGP_FAST_IMPL") or "rust"
@@ -522,7 +547,7 @@ def main() -> None:
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        worker(options.seed, options.worker, options.jobs)
+        worker(options.seed, options.worker)
     elif options.case is not None:
         batch = next(b for b, cases in batches(options.case + 1) if options.case in cases)
         print(keep(Maker(options.seed), batch, options.case))
