@@ -11,11 +11,65 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, PrimitiveArray, RecordB
 use arrow_buffer::{ArrowNativeType, NullBuffer, NullBufferBuilder, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use crate::records::{Kind, Options, Shape};
 use crate::reject::Reject;
 
 /// The value and status columns of the wide shape.
 pub const MAX_CHANNELS: usize = 16;
+
+/// What can be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// One row per interval and channel (or per interval).
+    LoadProfile,
+    /// One row per entry of an event log.
+    Events,
+    /// One row per meter.
+    Meters,
+    /// One row per channel of a data set.
+    Channels,
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are written.
+    pub const ALL: [Kind; 4] = [Kind::LoadProfile, Kind::Events, Kind::Meters, Kind::Channels];
+
+    /// The name in files and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::LoadProfile => "load_profile",
+            Kind::Events => "events",
+            Kind::Meters => "meters",
+            Kind::Channels => "channels",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|k| k.name() == name)
+    }
+}
+
+/// The shape of the load profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// A row per interval and channel.
+    #[default]
+    Long,
+    /// A row per interval, with columns `value_0` to `value_15`.
+    Wide,
+}
+
+/// What decides about the rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The shape of the load profile.
+    pub shape: Shape,
+    /// Add the growth of cumulative sources over the interval (long shape).
+    pub delta: bool,
+    /// Decode with the guides' defaults where dimension tables were not captured. No kind of this version has such
+    /// defaults; registers and measurements will.
+    pub assume_defaults: bool,
+}
 
 /// `timestamp[us, UTC]`.
 pub fn utc_time() -> DataType {

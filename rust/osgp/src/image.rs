@@ -322,7 +322,9 @@ mod tests {
         }
     }
 
-    fn joined(images: &[TableImage<'_>]) -> (Vec<Vec<(usize, Vec<u8>)>>, Vec<Reject>) {
+    type Pieces = Vec<(usize, Vec<u8>)>;
+
+    fn joined(images: &[TableImage<'_>]) -> (Vec<Pieces>, Vec<Reject>) {
         let mut rejects = Vec::new();
         let numbered: Vec<_> = images.iter().enumerate().collect();
         let reads = join("m", &numbered, &mut rejects);

@@ -10,6 +10,7 @@ mod profile_set;
 use arrow_array::RecordBatch;
 
 use crate::catalog::{Catalog, TableIx};
+pub use crate::columns::{Kind, Options, Shape};
 use crate::image::{TableId, TableImage};
 use crate::reject::Reject;
 use meter::Meter;
@@ -17,69 +18,14 @@ use meter::Meter;
 /// About so many rows a batch has: small enough to stay in the cache, large enough to cost nothing.
 pub const BATCH_ROWS: usize = 65_536;
 
-/// What can be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// One row per interval and channel (or per interval).
-    LoadProfile,
-    /// One row per entry of an event log.
-    Events,
-    /// One row per meter.
-    Meters,
-    /// One row per channel of a data set.
-    Channels,
-}
-
-impl Kind {
-    /// Every kind, in the order in which they are written.
-    pub const ALL: [Kind; 4] = [Kind::LoadProfile, Kind::Events, Kind::Meters, Kind::Channels];
-
-    /// The name in files and options.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::LoadProfile => "load_profile",
-            Kind::Events => "events",
-            Kind::Meters => "meters",
-            Kind::Channels => "channels",
-        }
+/// The tables that a kind needs; rejects are limited to them.
+fn needs(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::LoadProfile => &load_profile::NEEDS,
+        Kind::Events => &events::NEEDS,
+        Kind::Meters => &meters::NEEDS,
+        Kind::Channels => &channels::NEEDS,
     }
-
-    /// The kind of that name.
-    pub fn parse(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|k| k.name() == name)
-    }
-
-    /// The tables that it needs; rejects are limited to them.
-    fn needs(self) -> &'static [&'static str] {
-        match self {
-            Kind::LoadProfile => &load_profile::NEEDS,
-            Kind::Events => &events::NEEDS,
-            Kind::Meters => &meters::NEEDS,
-            Kind::Channels => &channels::NEEDS,
-        }
-    }
-}
-
-/// The shape of the load profile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
-    /// A row per interval and channel.
-    #[default]
-    Long,
-    /// A row per interval, with columns `value_0` to `value_15`.
-    Wide,
-}
-
-/// What decides about the rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The shape of the load profile.
-    pub shape: Shape,
-    /// Add the growth of cumulative sources over the interval (long shape).
-    pub delta: bool,
-    /// Decode with the guides' defaults where dimension tables were not captured. No kind of this version has such
-    /// defaults; registers and measurements will.
-    pub assume_defaults: bool,
 }
 
 /// What is no reject, only counted.
@@ -105,7 +51,7 @@ impl Decoder {
     /// A decoder of these kinds.
     pub fn new(kinds: &[Kind], options: &Options) -> Self {
         let catalog = Catalog::get();
-        let mut needed: Vec<TableIx> = kinds.iter().flat_map(|k| k.needs()).filter_map(|id| catalog.id(id)).collect();
+        let mut needed: Vec<TableIx> = kinds.iter().flat_map(|k| needs(*k)).filter_map(|id| catalog.id(id)).collect();
         needed.sort_unstable_by_key(|ix| ix.0);
         needed.dedup();
         Self {
