@@ -260,3 +260,53 @@ def decode_meter(
 
     Raises: UsageError for a kind or shape that does not exist.
     """
+
+# ---- wire formats (rust/py/src/wire.rs): the twins of `osgp_fast.wire`, `text_log` and `scan` -------------------------
+
+def crc16(data: bytes) -> int:
+    """CRC-16/IBM-SDLC."""
+
+def scan_packets(data: bytes) -> dict[str, bytes]:
+    """The C12.18 packets of a stream as columns: ``position`` and ``data_offset`` (uint64), ``data_len`` (uint16), all in the
+    machine's byte order, and ``identity``, ``control``, ``sequence`` (uint8)."""
+
+def parse_packets(chunks: Sequence[bytes]) -> list[tuple[str, int, bytes]]:
+    """What the incremental parser says of these chunks: packet (its data), ack, nak or noise (its bytes), and where."""
+
+def encode_packet(identity: int, control: int, sequence: int, data: bytes) -> bytes:
+    """One packet. Raises: ValueError for more data than a packet holds."""
+
+def ppp_encode(payload: bytes) -> bytes:
+    """One RFC 1662 frame."""
+
+def ppp_decode(data: bytes) -> list[tuple[int, str | None, bytes]]:
+    """The frames of a stuffed stream: position, problem or None, bytes."""
+
+def slip_encode(payload: bytes) -> bytes:
+    """One SLIP frame."""
+
+def slip_decode(data: bytes) -> list[tuple[int, bytes | None]]:
+    """The frames of a stuffed stream: position and payload, or None for an escape that does not exist."""
+
+def mep_scan(data: bytes) -> list[tuple[int, int]]:
+    """Where MEP messages stand in noise: start and end."""
+
+def mask_secrets(data: bytes) -> bytes:
+    """The bytes with the payloads of security and logon packets masked, damaged ones too."""
+
+def masked_head(data: bytes, size: int) -> bytes:
+    """The first bytes of a file that was not recognised, secrets masked."""
+
+def read_log(data: bytes) -> list[tuple[bytes, list[tuple[int, int, int | None, bool | None]]]]:
+    """The three streams of a text log (sent, received, unknown): bytes, and per chunk its position in the stream and in the
+    file, its time in microseconds, and whether that is UTC."""
+
+def scan_capture(
+    data: bytes,
+    stem: str,
+    input: str,
+    meter: str | None = None,
+    wrap: str | None = None,
+    tz_offset: int = 0,
+) -> dict[str, Any] | None:
+    """The sessions, images, rejects and counts of a capture; None if it is none."""
