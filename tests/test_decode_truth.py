@@ -89,6 +89,17 @@ def test_a_tar(osgp: Command, mode: str, tmp_path: Path) -> None:
     compare(done, "edges")
 
 
+@pytest.mark.skipif(not COMPILED, reason="needs the compiled part, or Python 3.14")
+def test_a_tar_zst(osgp: Command, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pack_tar(SAMPLES / "edges", tmp_path / "edges.tar", "w")
+    with pa.CompressedOutputStream(str(tmp_path / "edges.tar.zst"), "zstd") as file:
+        file.write((tmp_path / "edges.tar").read_bytes())
+    done = osgp.decode(tmp_path / "edges.tar.zst")
+    assert done.code == 0, done.err
+    compare(done, "edges")
+
+
 def test_single_files_are_tables_of_the_meter_that_their_folder_names(osgp: Command) -> None:
     done = osgp.decode(*sorted((SAMPLES / "dump" / "M00002001").iterdir()))
     assert done.code == 0, done.err

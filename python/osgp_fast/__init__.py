@@ -10,10 +10,10 @@ See `decode` for what can be read and `Result` for what can be done with it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._impl import compiled, implementation
-from .decode import Result, decode, decode_load_profile
+from .decode import decode, decode_load_profile
 from .errors import (
     DecodeError,
     FrameError,
@@ -26,7 +26,10 @@ from .errors import (
     TransportError,
     UsageError,
 )
-from .reject import Reject
+
+if TYPE_CHECKING:
+    from .decode import Result
+    from .reject import Reject
 
 __all__ = [
     "DecodeError",
@@ -49,9 +52,21 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Looking up the version costs more than the import of everything else.
+    # Loaded when first used: importing this package is to be quick.
+    if name == "Result":
+        from .decode.result import Result
+
+        return Result
+    if name == "Reject":
+        from .reject import Reject
+
+        return Reject
     if name == "__version__":
         from importlib.metadata import version
 
         return version("osgp-fast")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _impl
 from ..errors import UsageError
-from ..image import TableImage
-from ..reject import Reject
-from .job import Job, make_job
-from .rejects import Rejects, handler
-from .result import Images, Result
-from .schema import Schema
+
+# What else is needed is loaded when it is used: `import osgp_fast` is to be quick.
+if TYPE_CHECKING:
+    from ..image import TableImage
+    from ..reject import Reject
+    from .job import Job
+    from .result import Result
+
+    Path = str | os.PathLike[str]
+    OnReject = Literal["collect", "raise"] | Callable[[Reject], object]
 
 __all__ = ["decode", "decode_load_profile"]
-
-Path = str | os.PathLike[str]
-OnReject = Literal["collect", "raise"] | Callable[[Reject], object]
 
 
 def decode(
@@ -52,6 +53,9 @@ def decode(
 
     Raises: InputError (an input cannot be opened), UsageError (arguments), ImportError (a library is missing).
     """
+    from .job import make_job
+    from .result import Result
+
     if not (on_reject in ("collect", "raise") or callable(on_reject)):
         raise UsageError("usage.on_reject", f"on_reject={on_reject!r}", 'give "collect", "raise" or a function')
     if not isinstance(what, str) or "," in what:
@@ -100,6 +104,11 @@ def decode_load_profile(
     Returns: a ``pyarrow.Table`` for pyarrow data, else an object that polars, pandas, pyarrow and duckdb take, with
     ``rejects``. Raises: InputError where columns are missing or of a wrong type; DecodeError.
     """
+    from ..reject import Reject
+    from .rejects import Rejects, handler
+    from .result import Images
+    from .schema import Schema
+
     if shape not in ("long", "wide") or (delta and shape == "wide"):
         raise UsageError(
             "usage.shape", f"shape={shape!r}, delta={delta}", "shapes are long and wide; wide has no delta"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from .. import _impl
 from ..errors import InputError
 from ..reject import MAX_DATA, Reject
 from .capture import NOT_RECOGNISED, index_capture
@@ -19,7 +20,7 @@ from .names import classify, own_name, stem, text
 from .packed import damaged, starts_with_tar, unpack
 from .sniff import HEAD as SNIFF
 from .sniff import Format, sniff
-from .table_images import check_table_images, open_table_images
+from .table_images import check_table_images, open_compiled, open_table_images
 from .tar import Stored as StoredMembers
 from .tar import list_tar
 from .termineter_csv import index_csv
@@ -125,6 +126,8 @@ def _open(index: Index, path: str) -> Later | None:
         return _dump(index, path, _zip(index, path, size))
     elif format == "tar":
         return _dump(index, path, _tar(index, path, Path(path).open("rb"), size, size))
+    elif format == "zstd" and _impl.compiled():
+        return open_compiled(index, path)
     elif format in ("gzip", "zstd"):
         if starts_with_tar(path, format):
             return _dump(index, path, _tar(index, path, *unpack(index, path, format, size), size))

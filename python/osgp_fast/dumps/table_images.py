@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..reject import Reject
 from .index import Index, Stored
 
-__all__ = ["Row", "check_table_images", "index_rows", "open_table_images", "rows_of_arrow"]
+__all__ = ["Row", "check_table_images", "index_rows", "open_compiled", "open_table_images", "rows_of_arrow"]
 
 _BATCH: Final = 256
 """Rows taken at a time: a table image may be 16 MB, but few are more than some kB."""
@@ -175,7 +175,7 @@ def check_table_images(path: str, format: str) -> None:
 def open_table_images(index: Index, path: str, format: str) -> Callable[[], None]:
     """Open a file; what it returns keeps its table images. Raises: InputError, ImportError."""
     if _impl.compiled():
-        return _open_compiled(index, path)
+        return open_compiled(index, path)
     schema, batches = _open(path, format)
     columns = _check_schema(path, schema)
 
@@ -199,7 +199,8 @@ def open_table_images(index: Index, path: str, format: str) -> Callable[[], None
     return lambda: index_rows(index, path, rows())
 
 
-def _open_compiled(index: Index, path: str) -> Callable[[], None]:
+def open_compiled(index: Index, path: str) -> Callable[[], None]:
+    """Open an input with the compiled readers; what it returns keeps its table images. Raises: InputError."""
     reader = _impl.core().read_images([path], tmp=index.options.tmp)
     return lambda: _index_compiled(index, reader)
 
