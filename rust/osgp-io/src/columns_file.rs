@@ -78,16 +78,17 @@ impl ColumnsFile {
         } else {
             StreamReader::try_new(BufReader::new(&file), None).map_err(|error| broken(&error))?.schema()
         };
-        let chosen = Some(choose(&whole)?);
+        let chosen = choose(&whole)?;
+        // What the readers themselves call their schema is not always that of their batches.
+        let schema = Arc::new(whole.project(&chosen).map_err(|error| broken(&error))?);
+        let chosen = Some(chosen);
         file.rewind().map_err(|error| broken(&error))?;
         let file = BufReader::with_capacity(1 << 16, file);
         if ipc_file {
             let reader = FileReader::try_new(file, chosen).map_err(|error| broken(&error))?;
-            let schema = reader.schema();
             Ok((Box::new(reader.map(move |batch| batch.map_err(|error| error.to_string()))), schema))
         } else {
             let reader = StreamReader::try_new(file, chosen).map_err(|error| broken(&error))?;
-            let schema = reader.schema();
             Ok((Box::new(reader.map(move |batch| batch.map_err(|error| error.to_string()))), schema))
         }
     }

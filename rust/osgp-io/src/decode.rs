@@ -83,6 +83,9 @@ fn run<'a>(plan: &'a Plan, job: &'a Job, unit_bytes: u64, control: &'a Control) 
     Run { plan, kinds: &job.kinds, options: &job.options, jobs: job.jobs, unit_bytes, control }
 }
 
+/// What was done, the first rows of every kind in plain columns, the first rejects.
+pub type Summary = (Tally, Vec<(Kind, RecordBatch)>, Vec<Reject>);
+
 /// Decode for the summary alone: what was done, the first rows of every kind, the first rejects.
 pub fn summarize(
     inputs: Inputs,
@@ -90,7 +93,7 @@ pub fn summarize(
     first_rows: usize,
     first_rejects: usize,
     control: &Control,
-) -> Result<(Tally, Vec<(Kind, RecordBatch)>, Vec<Reject>), Error> {
+) -> Result<Summary, Error> {
     let plan = inputs.plan(control.flag())?;
     let mut total = begin(&plan, job);
     let mut first: Vec<(Kind, RecordBatch)> = job

@@ -1,5 +1,6 @@
 //! A dump directory: walked in bytewise order, links followed, nothing opened that is not a plain file.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Component, Path, PathBuf};
@@ -15,14 +16,21 @@ use crate::pread;
 
 /// Deeper than any dump, shallower than the stack.
 const MAX_DEPTH: usize = 128;
-/// Links can name one directory many times, and links in it the next: this many visits through links are enough.
-const MAX_LINKED: usize = 100_000;
+/// Links can name one directory many times, and links in it the next: this many repeated visits are enough.
+const MAX_REPEATED: usize = 10_000;
 
 pub(crate) fn list(path: &Path, found: &mut Found, stop: &AtomicBool) -> Result<Listing, OpenError> {
     let canonical = fs::canonicalize(path).map_err(|error| OpenError::io(path, &error))?;
     fs::read_dir(path).map_err(|error| OpenError::io(path, &error))?;
-    let mut walk =
-        Walk { found, dirs: Vec::new(), stack: vec![canonical], root: own_name(path).into(), linked: 0, stop };
+    let mut walk = Walk {
+        found,
+        dirs: Vec::new(),
+        stack: vec![canonical],
+        root: own_name(path).into(),
+        linked: HashSet::new(),
+        repeated: 0,
+        stop,
+    };
     walk.dir(path);
     let dirs = walk.dirs;
     Ok(Listing { input: path.to_string_lossy().into(), backing: Backing::Files, dirs })
@@ -48,7 +56,9 @@ struct Walk<'a> {
     stack: Vec<PathBuf>,
     /// The label of tables that lie in the directory itself.
     root: Arc<str>,
-    linked: usize,
+    /// Where links have led, and how often to the same place again.
+    linked: HashSet<PathBuf>,
+    repeated: usize,
     stop: &'a AtomicBool,
 }
 
@@ -120,9 +130,13 @@ impl Walk<'_> {
                 }
             };
             if meta.is_dir() {
-                self.linked += 1;
                 match fs::canonicalize(&child) {
-                    Ok(real) => self.enter(&child, real),
+                    Ok(real) => {
+                        if !self.linked.insert(real.clone()) {
+                            self.repeated += 1;
+                        }
+                        self.enter(&child, real);
+                    }
                     Err(error) => self.wrong(&child, "input.unreadable", plain(&error)),
                 }
                 continue;
@@ -153,7 +167,7 @@ impl Walk<'_> {
     }
 
     fn enter(&mut self, path: &Path, real: PathBuf) {
-        if self.stack.contains(&real) || self.linked > MAX_LINKED {
+        if self.stack.contains(&real) || self.repeated > MAX_REPEATED {
             let reason = "a link leads back to a directory that it lies in; the link is not followed";
             return self.wrong(path, "input.symlink_loop", reason);
         }

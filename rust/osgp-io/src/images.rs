@@ -259,21 +259,21 @@ impl ImageBatch {
     }
 
     /// The image in a row that has a meter.
-    pub(crate) fn image(&self, row: usize) -> Result<TableImage<'_>, Reject> {
+    pub(crate) fn image(&self, row: usize) -> Result<TableImage<'_>, Box<Reject>> {
         let number = self.table.is_valid(row).then(|| self.table.value(row));
         let Some(table) = number.and_then(|n| i32::try_from(n).ok()) else {
             let reason = match number {
                 Some(n) => format!("table {n} is not a table's number (0 to 8191)"),
                 None => "no table number; give every row the number sent on the wire".to_owned(),
             };
-            return Err(self.wrong(row, "image.table", reason));
+            return Err(Box::new(self.wrong(row, "image.table", reason)));
         };
         let Some(data) = self.data.get(row) else {
-            return Err(self.wrong(
+            return Err(Box::new(self.wrong(
                 row,
                 "image.data",
                 "no data; give every row the bytes of the table, empty if none were read".to_owned(),
-            ));
+            )));
         };
         let valid = |a: &Int64Array| a.is_valid(row).then(|| a.value(row));
         Ok(TableImage {

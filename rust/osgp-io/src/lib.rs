@@ -25,7 +25,7 @@ mod tar;
 mod zip;
 mod zone;
 
-pub use decode::{ImageReader, Job, Stream, Watch, decode_to_files, images_in_memory, summarize};
+pub use decode::{ImageReader, Job, Stream, Summary, Watch, decode_to_files, images_in_memory, summarize};
 pub use engine::Control;
 pub use error::{Error, OpenError};
 pub use input::{Inputs, OpenOptions, open_all};

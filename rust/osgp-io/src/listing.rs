@@ -86,15 +86,16 @@ impl Listing {
     }
 
     /// The bytes of a member, or the reject that says why not.
-    pub(crate) fn read(&self, dir: &MeterDir, member: &Member) -> Result<Vec<u8>, Reject> {
+    pub(crate) fn read(&self, dir: &MeterDir, member: &Member) -> Result<Vec<u8>, Box<Reject>> {
         let wrong = |code, reason: String, data: &[u8]| {
-            Reject::new(code, reason)
+            let reject = Reject::new(code, reason)
                 .meter(&dir.label)
                 .table(member.table)
                 .item(member.table.to_string())
                 .input(&self.name(dir, member))
                 .offset(0)
-                .data(data)
+                .data(data);
+            Box::new(reject)
         };
         if matches!(member.place, Place::Encrypted) {
             let reason = "the member is encrypted; unpack the archive and decode the folder";
@@ -115,7 +116,9 @@ impl Listing {
                 }
                 (Backing::Archive(file), place) => zip::head(file, place, MAX_DATA),
             };
-            return Err(wrong(code, reason, &head).length(length(member.len)));
+            let mut reject = wrong(code, reason, &head);
+            reject.length = length(member.len);
+            return Err(reject);
         }
         match (&self.backing, member.place) {
             (Backing::Archive(file), Place::Stored { offset }) => {

@@ -226,7 +226,7 @@ impl Indexer<'_> {
                 if let Some(own) = batch.meter.get(row) {
                     match batch.image(row) {
                         Ok(image) => self.put_aside(label.unwrap_or(&own), &image)?,
-                        Err(reject) => self.plan.rejects.push(reject),
+                        Err(reject) => self.plan.rejects.push(*reject),
                     }
                 }
             }
@@ -492,7 +492,7 @@ pub(crate) struct UnitsState {
 struct Pending {
     rows: Rows,
     label: Option<Arc<str>>,
-    current: Option<(Arc<str>, Vec<(Arc<ImageBatch>, Range<usize>)>, u64)>,
+    current: Option<Run>,
     batch: Option<(Arc<ImageBatch>, usize)>,
 }
 
@@ -557,6 +557,7 @@ impl<'a> Units<'a> {
     }
 }
 
+/// A meter, its rows, and the bytes of its images.
 type Run = (Arc<str>, Vec<(Arc<ImageBatch>, Range<usize>)>, u64);
 
 impl Pending {
@@ -623,7 +624,7 @@ impl Plan {
                         if batch.meter.get(row).is_some() {
                             match batch.image(row) {
                                 Ok(image) => images.push(image),
-                                Err(reject) => rejects.push(reject),
+                                Err(reject) => rejects.push(*reject),
                             }
                         }
                     }

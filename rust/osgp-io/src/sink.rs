@@ -89,13 +89,20 @@ pub struct Output {
 }
 
 impl Output {
-    /// Rows of a row group: fewer where files are to be small. A row takes some 8 bytes.
+    /// Rows that are written at once: fewer where files are to be small. A row takes some 8 bytes in Parquet, some 100 as
+    /// text.
     fn group_rows(&self) -> usize {
+        let row = if self.format == FileFormat::Parquet { 16 } else { 400 };
         match self.split {
-            Some(bytes) => usize::try_from(bytes / 16).unwrap_or(GROUP_ROWS).clamp(8192, GROUP_ROWS),
+            Some(bytes) => usize::try_from(bytes / row).unwrap_or(GROUP_ROWS).clamp(256, GROUP_ROWS),
             None => GROUP_ROWS,
         }
     }
+}
+
+/// Parts of a batch of at most so many rows.
+fn slices(batch: &RecordBatch, rows: usize) -> impl Iterator<Item = RecordBatch> + '_ {
+    (0..batch.num_rows()).step_by(rows).map(move |at| batch.slice(at, rows.min(batch.num_rows() - at)))
 }
 
 fn encode(error: ParquetError) -> Error {
@@ -250,6 +257,9 @@ impl Shaper for FileShaper {
 
     fn batch(&mut self, kind: Kind, batch: RecordBatch, out: &mut Out<'_, Piece>) -> Result<(), Error> {
         let Some(number) = self.kinds.iter().position(|k| *k == kind) else { return Ok(()) };
+        if batch.num_rows() > self.group_rows {
+            return slices(&batch, self.group_rows).try_for_each(|part| self.batch(kind, part, out));
+        }
         let state = &mut self.states[number];
         if let Some(text) = self.format.text() {
             let mut bytes = Vec::with_capacity(batch.num_rows() * 96);
@@ -526,6 +536,9 @@ impl Target {
     fn batch(&mut self, format: FileFormat, batch: &RecordBatch, group_rows: usize) -> Result<(), Error> {
         if batch.num_rows() == 0 {
             return Ok(());
+        }
+        if batch.num_rows() > group_rows {
+            return slices(batch, group_rows).try_for_each(|part| self.batch(format, &part, group_rows));
         }
         let schema = self.schema.clone();
         match self.open(format)? {

@@ -70,7 +70,7 @@ fn empty_files() {
 fn a_photo_is_not_recognised() {
     let root = dump();
     let mut jpeg = b"\xFF\xD8\xFF\xE0\x00\x10JFIF\x00".to_vec();
-    jpeg.extend((0..5000u32).map(|i| (i * 7919 >> 3) as u8));
+    jpeg.extend((0..5000u32).map(|i| ((i * 7919) >> 3) as u8));
     fs::write(root.path().join("G/photo.jpg"), &jpeg).unwrap();
     fs::write(root.path().join("G/x.bin"), &jpeg).unwrap();
     for note in [".DS_Store", "README.txt", "Thumbs.db"] {
@@ -240,7 +240,7 @@ fn an_encrypted_member() {
 fn damaged_and_cut_zips() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("a.zip");
-    let body: Vec<u8> = (0..400u32).map(|i| (i * i >> 2) as u8).collect();
+    let body: Vec<u8> = (0..400u32).map(|i| ((i * i) >> 2) as u8).collect();
     zip_with(&path, &[("B/BT64.bin", &body)]);
     let good = fs::read(&path).unwrap();
     let at = (0..good.len()).rev().find(|&i| good[i..].starts_with(b"PK\x03\x04")).unwrap();
@@ -332,6 +332,11 @@ fn tars_whole_compressed_cut_and_with_links() {
     let good = meter_files(GOOD);
     let names: Vec<String> = good.iter().map(|(name, _)| format!("{long}/{name}")).collect();
     let members: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(good.iter().map(|(_, d)| &d[..])).collect();
+    // Something that does not compress, so that there is more than one block to cut.
+    let filler: Vec<u8> =
+        (0..600_000u64).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as u8 ^ (i >> 7) as u8).collect();
+    let mut members = members;
+    members.push(("z/filler.txt", &filler));
     let plain = tar_of(&members);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&plain).unwrap();
