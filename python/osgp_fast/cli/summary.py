@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..columns import columns
+from ..columns import KINDS, columns
 from ..decode.job import Job
 from ..sinks.text import renderer
 from ..units import human_count, human_size, rfc3339
@@ -90,7 +90,7 @@ def show_written(found: Found) -> None:
     """The files of a run and what was left out, on the standard error stream."""
     console = _console(sys.stderr)
     summary = found.summary
-    rows = ", ".join(f"{human_count(n)} {kind}" for kind, n in summary["rows"].items())
+    rows = ", ".join(f"{human_count(summary['rows'][kind])} {kind}" for kind in KINDS if kind in summary["rows"])
     console.print(f"{human_count(summary['meters'])} meters: {rows}")
     for file in summary["files"]:
         console.print(f"  {escape(file)}")
