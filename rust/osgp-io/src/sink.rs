@@ -21,10 +21,12 @@ use parquet::arrow::arrow_writer::{
 };
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnDescPtr;
 use tempfile::TempPath;
 
+use crate::dictionary::{self, DictionaryColumn};
 use crate::engine::{Out, Shaper};
 use crate::error::Error;
 use crate::render::{self, Text};
@@ -139,8 +141,10 @@ fn plain_columns(batch: &RecordBatch, schema: &SchemaRef, keep_dictionaries: boo
     Ok(batch.columns().iter().zip(schema.fields()).map(fit).collect::<Result<_, _>>()?)
 }
 
-/// Columns whose values hardly repeat: a dictionary of them is work for nothing.
-const PLAIN: [&str; 2] = ["value", "delta"];
+/// Columns whose values hardly repeat, or are so small and regular that zstd is quicker than a look-up of each in a
+/// dictionary, and makes as little of them.
+const PLAIN: [&str; 10] =
+    ["value", "delta", "data_set", "interval_s", "channel", "source", "multiplier", "status", "flags", "read_at"];
 /// Columns that count: their differences are small.
 const COUNTING: [&str; 4] = ["block", "interval", "interval_end", "sequence"];
 
@@ -148,9 +152,12 @@ fn properties() -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
         .set_created_by(concat!("osgp-fast ", env!("CARGO_PKG_VERSION")).to_owned())
+        // Statistics by row group; pages are too many and too small for indexes of them.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
         // Bound to rows by ourselves: a group is what one worker makes.
         .set_max_row_group_row_count(None);
-    let wide = (0..columns::MAX_CHANNELS).map(|channel| format!("value_{channel}"));
+    let wide = (0..columns::MAX_CHANNELS).flat_map(|channel| [format!("value_{channel}"), format!("status_{channel}")]);
     for name in PLAIN.into_iter().map(str::to_owned).chain(wide) {
         builder = builder.set_column_dictionary_enabled(name.into(), false);
     }
@@ -165,28 +172,79 @@ fn properties() -> WriterProperties {
 /// Encodes batches of one kind into the columns of a row group.
 struct GroupEncoder {
     schema: SchemaRef,
+    /// Which strings are dictionaries in streams.
+    repeated: Vec<bool>,
+    descr: Vec<ColumnDescPtr>,
     factory: ArrowRowGroupWriterFactory,
-    writers: Vec<ArrowColumnWriter>,
+    columns: Vec<ColumnEncoder>,
     rows: usize,
 }
 
+enum ColumnEncoder {
+    Arrow(ArrowColumnWriter),
+    Dictionary(DictionaryColumn),
+}
+
+/// A column of a row group, finished.
+pub(crate) enum Chunk {
+    Arrow(ArrowColumnChunk),
+    Dictionary(dictionary::Chunk),
+}
+
+impl Chunk {
+    fn len(&self) -> usize {
+        let bytes = match self {
+            Self::Arrow(chunk) => chunk.close().bytes_written,
+            Self::Dictionary(chunk) => chunk.close.bytes_written,
+        };
+        usize::try_from(bytes).unwrap_or(0)
+    }
+}
+
 impl GroupEncoder {
-    fn new(schema: &SchemaRef) -> Result<Self, Error> {
-        let (_, factory) = parquet_writer(io::sink(), schema)?;
-        Ok(Self { schema: schema.clone(), factory, writers: Vec::new(), rows: 0 })
+    fn new<W: Write + Send>(
+        file: &SerializedFileWriter<W>,
+        factory: ArrowRowGroupWriterFactory,
+        schema: &SchemaRef,
+        repeated: &[bool],
+    ) -> Self {
+        let descr = file.schema_descr().columns().to_vec();
+        Self { schema: schema.clone(), repeated: repeated.to_vec(), descr, factory, columns: Vec::new(), rows: 0 }
+    }
+
+    /// For a worker, which has no file of its own.
+    fn detached(schema: &SchemaRef, repeated: &[bool]) -> Result<Self, Error> {
+        let (file, factory) = parquet_writer(io::sink(), schema)?;
+        Ok(Self::new(&file, factory, schema, repeated))
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        // The index of the row group only matters for encryption. No field of ours has more than one leaf.
+        let writers = self.factory.create_column_writers(0).map_err(encode)?;
+        for (i, (field, writer)) in self.schema.fields().iter().zip(writers).enumerate() {
+            let repeated = self.repeated.get(i).copied().unwrap_or(false);
+            let own = dictionary::suits(field, repeated) && !COUNTING.contains(&field.name().as_str());
+            self.columns.push(if own {
+                ColumnEncoder::Dictionary(DictionaryColumn::new(&self.descr[i])?)
+            } else {
+                ColumnEncoder::Arrow(writer)
+            });
+        }
+        Ok(())
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        if self.writers.is_empty() {
-            // The index of the row group only matters for encryption.
-            self.writers = self.factory.create_column_writers(0).map_err(encode)?;
+        if self.columns.is_empty() {
+            self.begin()?;
         }
         let columns = plain_columns(batch, &self.schema, true)?;
-        let mut writers = self.writers.iter_mut();
-        for (field, column) in self.schema.fields().iter().zip(&columns) {
-            for leaf in compute_leaves(field, column).map_err(encode)? {
-                if let Some(writer) = writers.next() {
-                    writer.write(&leaf).map_err(encode)?;
+        for ((field, column), encoder) in self.schema.fields().iter().zip(&columns).zip(&mut self.columns) {
+            match encoder {
+                ColumnEncoder::Dictionary(own) => own.write(column)?,
+                ColumnEncoder::Arrow(writer) => {
+                    for leaf in compute_leaves(field, column).map_err(encode)? {
+                        writer.write(&leaf).map_err(encode)?;
+                    }
                 }
             }
         }
@@ -194,9 +252,15 @@ impl GroupEncoder {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<Vec<ArrowColumnChunk>, Error> {
+    fn finish(&mut self) -> Result<Vec<Chunk>, Error> {
         self.rows = 0;
-        self.writers.drain(..).map(|writer| writer.close().map_err(encode)).collect()
+        self.columns
+            .drain(..)
+            .map(|column| match column {
+                ColumnEncoder::Arrow(writer) => writer.close().map(Chunk::Arrow).map_err(encode),
+                ColumnEncoder::Dictionary(own) => own.finish().map(Chunk::Dictionary),
+            })
+            .collect()
     }
 }
 
@@ -209,9 +273,13 @@ fn parquet_writer<W: Write + Send>(
     writer.into_serialized_writer().map_err(encode)
 }
 
+fn repeated(schema: &SchemaRef) -> Vec<bool> {
+    schema.fields().iter().map(|field| matches!(field.data_type(), DataType::Dictionary(_, _))).collect()
+}
+
 /// A finished part of a file. The number is that of the kind.
 pub(crate) enum Piece {
-    Group(usize, Vec<ArrowColumnChunk>),
+    Group(usize, Vec<Chunk>),
     Batch(usize, RecordBatch),
     Text(usize, Vec<u8>),
 }
@@ -226,6 +294,7 @@ pub(crate) struct FileShaper {
 
 struct ShaperState {
     schema: SchemaRef,
+    repeated: Vec<bool>,
     encoder: Option<GroupEncoder>,
     gathered: Vec<RecordBatch>,
     bytes: usize,
@@ -235,6 +304,7 @@ impl FileShaper {
     pub(crate) fn new(kinds: &[Kind], options: &Options, output: &Output) -> Self {
         let state = |kind: &Kind| ShaperState {
             schema: columns::plain_schema(&columns::schema(*kind, options)),
+            repeated: repeated(&columns::schema(*kind, options)),
             encoder: None,
             gathered: Vec::new(),
             bytes: 0,
@@ -248,8 +318,8 @@ impl FileShaper {
     }
 }
 
-fn chunk_bytes(chunks: &[ArrowColumnChunk]) -> usize {
-    chunks.iter().map(|chunk| usize::try_from(chunk.close().bytes_written).unwrap_or(0)).sum()
+fn chunk_bytes(chunks: &[Chunk]) -> usize {
+    chunks.iter().map(Chunk::len).sum()
 }
 
 impl Shaper for FileShaper {
@@ -284,7 +354,7 @@ impl Shaper for FileShaper {
         }
         let encoder = match &mut state.encoder {
             Some(encoder) => encoder,
-            none => none.insert(GroupEncoder::new(&state.schema)?),
+            none => none.insert(GroupEncoder::detached(&state.schema, &state.repeated)?),
         };
         state.bytes = 0;
         for batch in state.gathered.drain(..) {
@@ -319,6 +389,7 @@ impl Shaper for FileShaper {
 struct Target {
     name: &'static str,
     schema: SchemaRef,
+    repeated: Vec<bool>,
     /// Path without number and suffix.
     base: PathBuf,
     suffix: String,
@@ -388,7 +459,8 @@ impl Files {
             output.path.extension().map_or(String::new(), |suffix| format!(".{}", suffix.to_string_lossy()))
         };
         let stem = output.path.with_extension("");
-        let target = |name: &'static str, schema: SchemaRef| {
+        let target = |name: &'static str, stream: &SchemaRef| {
+            let (schema, repeated) = (columns::plain_schema(stream), repeated(stream));
             let base = match (output.directory, name) {
                 (true, name) => output.path.join(name),
                 (false, "rejects") => {
@@ -399,13 +471,11 @@ impl Files {
                 (false, _) => stem.clone(),
             };
             let split = if name == "rejects" { None } else { output.split };
-            Target { name, schema, base, suffix: suffix.clone(), split, written: Vec::new(), open: None }
+            Target { name, schema, repeated, base, suffix: suffix.clone(), split, written: Vec::new(), open: None }
         };
-        let mut targets: Vec<Target> = kinds
-            .iter()
-            .map(|kind| target(kind.name(), columns::plain_schema(&columns::schema(*kind, options))))
-            .collect();
-        targets.push(target("rejects", columns::plain_schema(&columns::rejects_schema())));
+        let mut targets: Vec<Target> =
+            kinds.iter().map(|kind| target(kind.name(), &columns::schema(*kind, options))).collect();
+        targets.push(target("rejects", &columns::rejects_schema()));
         let group_rows = output.group_rows();
         let mut files = Self { format: output.format, group_rows, targets, rejects: Vec::new(), reject_bytes: 0, made };
         // A place that cannot be written is better told now than after hours of work.
@@ -520,7 +590,7 @@ impl Target {
                 }
                 None => {
                     let (file, factory) = parquet_writer(file, &self.schema)?;
-                    let encoder = GroupEncoder { schema: self.schema.clone(), factory, writers: Vec::new(), rows: 0 };
+                    let encoder = GroupEncoder::new(&file, factory, &self.schema, &self.repeated);
                     Writer::Parquet { file, encoder, gathered: Vec::new(), rows: 0, bytes: 0 }
                 }
             });
@@ -568,7 +638,7 @@ impl Target {
         self.split_if_full()
     }
 
-    fn group(&mut self, format: FileFormat, chunks: Vec<ArrowColumnChunk>) -> Result<(), Error> {
+    fn group(&mut self, format: FileFormat, chunks: Vec<Chunk>) -> Result<(), Error> {
         self.open(format)?;
         // Rows that came before stand before.
         self.flush_group()?;
@@ -589,12 +659,15 @@ impl Target {
         self.append(chunks)
     }
 
-    fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<(), Error> {
+    fn append(&mut self, chunks: Vec<Chunk>) -> Result<(), Error> {
         let Some(Writer::Parquet { file, .. }) = &mut self.open else { return Ok(()) };
         let write = || {
             let mut group = file.next_row_group()?;
             for chunk in chunks {
-                chunk.append_to_row_group(&mut group)?;
+                match chunk {
+                    Chunk::Arrow(chunk) => chunk.append_to_row_group(&mut group)?,
+                    Chunk::Dictionary(chunk) => group.append_column(&chunk.bytes, chunk.close)?,
+                }
             }
             group.close().map(|_| ())
         };
