@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/rejects.md: every code of a reject or error in the source, and where it is raised.
+"""Write docs/rejects.md: every code of a reject or error in the source, and which language raises it.
 
 usage: reject_codes.py [--check]      with --check: exit 1 where the page is not what the source says
 """
@@ -44,7 +44,7 @@ def without_tests(text: str) -> str:
 
 
 def codes() -> dict[str, set[str]]:
-    """Every code and the files that raise it."""
+    """Every code and the languages that raise it."""
     found: dict[str, set[str]] = defaultdict(set)
     rust, python = (ROOT / "rust").glob("*/src/**/*.rs"), (ROOT / "python").rglob("*.py")
     for path in sorted([*rust, *python]):
@@ -53,7 +53,7 @@ def codes() -> dict[str, set[str]]:
             raise SystemExit(f"{path}: rejects of {', '.join(sorted(unknown))}: say in {__file__} what that is about")
         for room, what in LITERAL.findall(text):
             if room in ROOMS:
-                found[f"{room}.{what}"].add(path.relative_to(ROOT).as_posix())
+                found[f"{room}.{what}"].add("Rust" if path.suffix == ".rs" else "Python")
     return found
 
 
@@ -74,10 +74,9 @@ def page() -> str:
         lines += ["", f"## {room}", ""]
         if room in ROOMS:
             lines += [ROOMS[room], ""]
-        lines += ["| code | where it comes from |", "| --- | --- |"]
+        lines += ["| code | raised in |", "| --- | --- |"]
         for code in sorted(code for code in found if code.split(".")[0] == room):
-            where = ", ".join(f"`{name}`" for name in sorted(found[code]))
-            lines.append(f"| `{code}` | {where} |")
+            lines.append(f"| `{code}` | {', '.join(sorted(found[code], reverse=True))} |")
     return "\n".join(lines) + "\n"
 
 
