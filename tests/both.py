@@ -7,7 +7,6 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-
 from osgp_fast import _impl
 from osgp_fast.columns import columns
 from osgp_fast.image import TableImage
@@ -48,7 +47,9 @@ def decode(
 
 def _rust(tables: list[TableImage], kind: str, shape: str, delta: bool) -> tuple[list[Row], list[Reject]]:
     core = _impl.core()
-    tuples = [(i.table, i.offset, bytes(i.data), i.read_at, i.whole, i.ped, i.session, i.input, i.position) for i in tables]
+    tuples = [
+        (i.table, i.offset, bytes(i.data), i.read_at, i.whole, i.ped, i.session, i.input, i.position) for i in tables
+    ]
     batches, rejects = core.decode_meter("m", tuples, kind, shape=shape, delta=delta)
     rows = []
     for batch in batches:

@@ -80,7 +80,9 @@ def profile_tables(sets: Sequence[Set], end_readings: bool = False) -> dict[int,
         ids = list(s.sources) or list(range(s.channels))
         sources += b"".join(bytes((0, i, 0)) for i in ids) + b"\x20"
         if s.scaled:
-            sources += struct.pack(f"<{s.channels}H", *[7] * s.channels) + struct.pack(f"<{s.channels}H", *[3] * s.channels)
+            sources += struct.pack(f"<{s.channels}H", *[7] * s.channels) + struct.pack(
+                f"<{s.channels}H", *[3] * s.channels
+            )
         status += struct.pack("<BHHIHH", 0x24, len(s.blocks), newest, s.sequence, 0, 0)
         header = 5 + (4 * s.channels if end_readings else 0) + (s.intervals + 7) // 8
         size = header + s.intervals * (s.channels // 2 + 1 + 4 * s.channels)
@@ -118,7 +120,9 @@ def bt01(firmware: int = 0x3641) -> bytes:
     return b"NES 83331-3I" + struct.pack("<H", 0) + struct.pack(">H", firmware) + bytes.fromhex("0000000000002001")
 
 
-def et21(sets: Sequence[Set], stride: int = 131, hour: int = 0, minute: int = 0, block_size: int | None = None) -> bytes:
+def et21(
+    sets: Sequence[Set], stride: int = 131, hour: int = 0, minute: int = 0, block_size: int | None = None
+) -> bytes:
     """ET21 with the fields that the decoder looks at."""
     out = b""
     for s in sets:
@@ -146,7 +150,9 @@ def et42(
     out = bytearray(41)
     out[2], out[3] = 41, 2
     out[4] = 0x02 | (0x04 if multiple else 0)
-    struct.pack_into("<IHBBBBHBB", out, 23, 0, first.room, first.channels, first.minutes, 0, 0, first.intervals, hour, minute)
+    struct.pack_into(
+        "<IHBBBBHBB", out, 23, 0, first.room, first.channels, first.minutes, 0, 0, first.intervals, hour, minute
+    )
     out += bytes(6) + struct.pack(f"<{len(sources[0])}H", *sources[0]) + b"\x01\xaa\xbb\xcc\xdd"
     if multiple:
         out += bytes((sum(1 << n for n in range(len(sets) - 1)),))

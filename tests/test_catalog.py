@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from layouts import METERS, OUT, images, render
-
 from osgp_fast.catalog import TABLES, _expr, catalog_json, event_codes, sources
 from osgp_fast.catalog._model import WIDTHS, Field, Table
 from osgp_fast.layout import Leaf, MissingDimension, keys
@@ -34,9 +33,11 @@ def test_json_and_back(table: Table) -> None:
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_rows_are_of_the_language(table: Table) -> None:
     assert table.number == int(table.id[2:]) + (2048 if table.id.startswith("ET") else 0)
-    assert "guide" in table.source and "p." in table.source
+    assert "guide" in table.source
+    assert "p." in table.source
     for field in walk(table.fields):
-        assert field.name.isidentifier() and field.name == field.name.lower()
+        assert field.name.isidentifier()
+        assert field.name == field.name.lower()
         known = field.type in WIDTHS or field.type in SIZED or field.type in {"array", "bool", "uint"}
         assert known, field.type
         assert (field.size is not None) == (field.type in SIZED)
@@ -96,7 +97,8 @@ def _printed(view: View, id: str, leaf: Leaf) -> Iterator[int]:
         at = at[view.gen4()]
 
     def var(name: str) -> int:
-        assert name == "n" and leaf.packed, name
+        assert name == "n", name
+        assert leaf.packed
         return leaf.packed[0]
 
     yield _expr.evaluate(_expr.parse(at), var, view.value)
@@ -139,7 +141,9 @@ def test_expressions(text: str, value: int) -> None:
     assert _expr.evaluate(_expr.parse(text), lambda name: 5, lambda ref, index: 100 + index[0]) == value
 
 
-@pytest.mark.parametrize("text", ["", "1 +", "(1", "n[1", "1 2", "n ** 2", "f(x)", "__import__('os')", "(" * 99, "BT61"])
+@pytest.mark.parametrize(
+    "text", ["", "1 +", "(1", "n[1", "1 2", "n ** 2", "f(x)", "__import__('os')", "(" * 99, "BT61"]
+)
 def test_what_is_not_of_the_language(text: str) -> None:
     with pytest.raises(_expr.ExpressionError):
         _expr.parse(text)

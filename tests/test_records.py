@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from both import IMPLEMENTATIONS, Row, decode, images
 from made import DAY, Block, Event, Set, bt01, days, et21, et42, log_tables, profile_tables, stime, value
-
 from osgp_fast.image import TableImage
 from osgp_fast.reject import Reject
 
@@ -133,7 +132,8 @@ def test_filler_bits_of_simple_status_are_no_intervals(run: Decode) -> None:
     bt64 = bytearray(tables[64])
     bt64[5] |= 0xF0
     rows, rejects = run({**tables, 64: bytes(bt64)})
-    assert len(rows) == 8 and rejects == []
+    assert len(rows) == 8
+    assert rejects == []
 
 
 # ---- dimensions
@@ -156,7 +156,9 @@ def test_every_nibble(run: Decode, channels: int) -> None:
             assert [[r[f"value_{c}"] for c in range(channels)] for r in rows] == [
                 [value(0, i, c) for c in range(channels)] for i in range(4)
             ]
-            assert all(r[f"{name}_{c}"] is None for r in rows for name in ("value", "status") for c in range(channels, 16))
+            assert all(
+                r[f"{name}_{c}"] is None for r in rows for name in ("value", "status") for c in range(channels, 16)
+            )
         assert sorted({(r["interval"], r["flags"]) for r in rows}) == [(i, 15 - i) for i in range(4)]
 
 
@@ -190,7 +192,8 @@ def test_what_is_not_needed(run: Decode, without: int) -> None:
     tables = {**profile_tables([Set(days(1))]), 60: b"\0" * 13}
     del tables[without]
     rows, rejects = run(tables)
-    assert len(rows) == 8 and rejects == []
+    assert len(rows) == 8
+    assert rejects == []
     if without == 62:
         assert {(r["source"], r["quantity"], r["unit"], r["obis"]) for r in rows} == {(None, None, None, None)}
 
@@ -226,7 +229,8 @@ def test_et42_lists_sources_of_every_set(run: Decode) -> None:
 
 
 @pytest.mark.parametrize(
-    ("firmware", "unit"), [(0x3641, None), (3 << 12 | 70 << 5, 10), (4 << 12, 10), (1 << 12 | 19 << 5, None), (1 << 12 | 20 << 5, 10)]
+    ("firmware", "unit"),
+    [(0x3641, None), (3 << 12 | 70 << 5, 10), (4 << 12, 10), (1 << 12 | 19 << 5, None), (1 << 12 | 20 << 5, 10)],
 )
 def test_energy_register_unit_of_et55(run: Decode, firmware: int, unit: int | None) -> None:
     tables = profile_tables([Set(days(1), sources=(0, 15))])
@@ -247,7 +251,10 @@ def test_energy_register_unit_of_et42(run: Decode) -> None:
     assert [r["multiplier"] for r in rows[:2]] == [100, None]
     assert rows[2]["value"] == 100 * value(0, 1, 0)
     rows, _ = run(tables, "channels")
-    assert [(r["channel"], r["source"], r["multiplier"], r["interval_s"]) for r in rows] == [(0, 0, 100, 3600), (1, 15, None, 3600)]
+    assert [(r["channel"], r["source"], r["multiplier"], r["interval_s"]) for r in rows] == [
+        (0, 0, 100, 3600),
+        (1, 15, None, 3600),
+    ]
 
 
 def test_channels_of_configured_sets(run: Decode) -> None:
@@ -338,7 +345,9 @@ def test_a_set_that_cannot_be(run: Decode, table: int, at: int, data: bytes, cod
     rows, rejects = run({**tables, table: bytes(broken)})
     assert codes(rejects) == [code]
     assert {r["data_set"] for r in rows} == {2}
-    assert rejects[0].meter == "m" and rejects[0].data and "data set 1" in rejects[0].item
+    assert rejects[0].meter == "m"
+    assert rejects[0].data
+    assert "data set 1" in rejects[0].item
     assert len([r for r in rows if r["data_set"] == 2]) == 16
 
 
@@ -359,7 +368,8 @@ def test_an_impossible_end_time_costs_one_block(run: Decode) -> None:
     rows, rejects = run(profile_tables([Set(blocks)]))
     assert {r["block"] for r in rows} == {998, 1000}
     assert codes(rejects) == ["profile.end_time"]
-    assert rejects[0].item == "block 999" and rejects[0].offset == rejects[0].length
+    assert rejects[0].item == "block 999"
+    assert rejects[0].offset == rejects[0].length
     assert "2024-13-01 00:15" in rejects[0].reason
 
 
@@ -368,7 +378,8 @@ def test_an_end_time_that_was_never_set(run: Decode, end: bytes) -> None:
     blocks = days(3)
     blocks[1].end = end
     rows, rejects = run(profile_tables([Set(blocks)]))
-    assert {r["block"] for r in rows} == {998, 1000} and rejects == []
+    assert {r["block"] for r in rows} == {998, 1000}
+    assert rejects == []
 
 
 def test_a_table_that_is_too_short(run: Decode) -> None:
@@ -388,8 +399,10 @@ def test_a_dimension_table_is_missing(run: Decode, table: int) -> None:
     tables = profile_tables([Set(days(3))])
     del tables[table]
     rows, rejects = run(tables)
-    assert rows == [] and codes(rejects) == ["dimension.missing"]
-    assert f"BT{table}" in rejects[0].reason and rejects[0].table == 64
+    assert rows == []
+    assert codes(rejects) == ["dimension.missing"]
+    assert f"BT{table}" in rejects[0].reason
+    assert rejects[0].table == 64
 
 
 def test_a_set_that_bt61_does_not_know(run: Decode) -> None:
@@ -423,7 +436,8 @@ def test_pieces(run: Decode) -> None:
 
     rest = images({t: d for t, d in tables.items() if t != 64})
     rows, rejects = run([*rest, piece(0, 10), piece(2 * size, 3 * size), piece(10, size)])
-    assert {r["block"] for r in rows} == {998, 1000} and rejects == []
+    assert {r["block"] for r in rows} == {998, 1000}
+    assert rejects == []
     rows, rejects = run([*rest, piece(0, size), piece(size + 3, 2 * size)])
     assert {r["block"] for r in rows} == {998}
     assert [(r.code, r.offset) for r in rejects] == [("profile.block_incomplete", size + 3)]
@@ -445,7 +459,8 @@ def test_overlapping_pieces_that_disagree(run: Decode) -> None:
 def test_offsets_that_no_table_has(run: Decode, offset: int) -> None:
     bad = TableImage(meter="m", table=64, offset=offset, data=b"abc", whole=False)
     rows, rejects = run([*images(profile_tables([Set(days(1))])), bad])
-    assert codes(rejects) == ["image.offset"] and len(rows) == 8
+    assert codes(rejects) == ["image.offset"]
+    assert len(rows) == 8
 
 
 # ---- several reads
@@ -467,8 +482,10 @@ def test_contradicting_reads(run: Decode) -> None:
     both = [*images(early, read_at=1_000_000, input="a"), *images(late, read_at=2_000_000, session=1, input="b")]
     rows, rejects = run(both)
     assert codes(rejects) == ["profile.contradiction"]
-    assert "a at 1970-01-01T00:00:01Z" in rejects[0].reason and "b at 1970-01-01T00:00:02Z" in rejects[0].reason
-    assert rows[-1]["value"] == value(1, 3, 1) + (1 << 24) and len(rows) == 16
+    assert "a at 1970-01-01T00:00:01Z" in rejects[0].reason
+    assert "b at 1970-01-01T00:00:02Z" in rejects[0].reason
+    assert rows[-1]["value"] == value(1, 3, 1) + (1 << 24)
+    assert len(rows) == 16
 
 
 def test_dimensions_come_from_the_newest_image_that_is_not_later(run: Decode) -> None:
@@ -543,22 +560,27 @@ def test_bt70_stands_in_for_bt71(run: Decode) -> None:
     assert [r["sequence"] for r in run(tables, "events")[0]] == [100, 101, 102]
     del tables[70]
     rows, rejects = run(tables, "events")
-    assert rows == [] and codes(rejects) == ["dimension.missing"] and "BT71" in rejects[0].reason
+    assert rows == []
+    assert codes(rejects) == ["dimension.missing"]
+    assert "BT71" in rejects[0].reason
 
 
 def test_the_alternate_log(run: Decode) -> None:
     tables = log_tables(log(3), room=4, table=2127)
     tables[71] = tables[71][:5] + b"\x64\x00" + tables[71][7:]
     rows, rejects = run(tables, "events")
-    assert codes(rejects) == ["dimension.missing"] and "ET54" in rejects[0].reason
+    assert codes(rejects) == ["dimension.missing"]
+    assert "ET54" in rejects[0].reason
     rows, rejects = run({**tables, 2102: bytes(80) + b"\x04\x00"}, "events")
-    assert rejects == [] and [(r["log"], r["sequence"]) for r in rows] == [("alternate", 100 + i) for i in range(3)]
+    assert rejects == []
+    assert [(r["log"], r["sequence"]) for r in rows] == [("alternate", 100 + i) for i in range(3)]
     sets = [Set(days(1), room=1)]
     et42_table = bytearray(et42(sets, [(0, 1)]))
     assert struct.unpack_from("<H", et42_table, len(et42_table) - 4) == (5,)
     struct.pack_into("<H", et42_table, len(et42_table) - 4, 4)
     rows, rejects = run({**tables, 2090: bytes(et42_table)}, "events")
-    assert rejects == [] and len(rows) == 3
+    assert rejects == []
+    assert len(rows) == 3
 
 
 def test_an_empty_log_needs_no_dimensions(run: Decode) -> None:
@@ -574,16 +596,21 @@ def test_a_header_that_cannot_be(run: Decode, at: int, data: bytes, code: str) -
     tables = log_tables(log(3), room=4)
     tables[74] = tables[74][:at] + data + tables[74][at + 2 :]
     rows, rejects = run(tables, "events")
-    assert rows == [] and codes(rejects) == [code]
+    assert rows == []
+    assert codes(rejects) == [code]
 
 
 def test_a_log_that_is_too_short(run: Decode) -> None:
     tables = log_tables(log(4), room=4)
     rows, rejects = run({**tables, 74: tables[74][: 11 + 14 + 5]}, "events")
     assert [r["sequence"] for r in rows] == [100]
-    assert [(r.code, r.item) for r in rejects] == [("events.entry_incomplete", "entry 1"), ("table.too_short", "entry 2")]
+    assert [(r.code, r.item) for r in rejects] == [
+        ("events.entry_incomplete", "entry 1"),
+        ("table.too_short", "entry 2"),
+    ]
     rows, rejects = run({**tables, 74: tables[74][:7]}, "events")
-    assert rows == [] and codes(rejects) == ["events.header"]
+    assert rows == []
+    assert codes(rejects) == ["events.header"]
 
 
 def test_two_reads_of_a_log(run: Decode) -> None:
@@ -594,14 +621,19 @@ def test_two_reads_of_a_log(run: Decode) -> None:
     assert codes(rejects) == ["events.contradiction", "events.contradiction"]
     loose = [*images(log_tables(log(3), room=4, flags=2)), *images(log_tables(log(4), room=4, flags=2), session=1)]
     rows, rejects = run(loose, "events")
-    assert len(rows) == 4 and rejects == []
+    assert len(rows) == 4
+    assert rejects == []
 
 
 # ---- meters
 
 
 def test_a_meter(run: Decode) -> None:
-    tables = {0: bytes.fromhex("022a884e4553200200ff0c01000a0d020c0403"), 1: bt01(), 2051: b"U-\xc5 \0x".ljust(143, b"\0")}
+    tables = {
+        0: bytes.fromhex("022a884e4553200200ff0c01000a0d020c0403"),
+        1: bt01(),
+        2051: b"U-\xc5 \0x".ljust(143, b"\0"),
+    }
     rows, rejects = run({**tables, 4150: b"x"}, "meters")
     assert rejects == []
     assert rows == [
@@ -622,7 +654,9 @@ def test_a_meter_of_which_little_is_known(run: Decode) -> None:
     rows, rejects = run({61: b"", 9999: b"x"}, "meters")
     assert rejects == []
     assert rows[0]["tables"] == [61, 9999]
-    assert {rows[0][k] for k in ("utility_serial", "manufacturer", "model", "manufacturer_serial", "firmware")} == {None}
+    assert {rows[0][k] for k in ("utility_serial", "manufacturer", "model", "manufacturer_serial", "firmware")} == {
+        None
+    }
 
 
 def test_a_serial_number_in_characters(run: Decode) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from both import decode, images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import DAY, Event, Set, days, et21, et42, log_tables, profile_tables
-
 from osgp_fast import _impl
 from osgp_fast.columns import KINDS
 from osgp_fast.image import TableImage, parse_table_name
@@ -86,7 +86,7 @@ def mutated(seed: int) -> list[TableImage]:
     for number, raw in of.items():
         for repeat in range(r.choice((1, 1, 1, 2))):
             cuts = sorted({0, len(raw), *(r.randrange(len(raw) + 1) for _ in range(r.choice((0, 0, 2))))})
-            for start, end in zip(cuts, cuts[1:], strict=False):
+            for start, end in itertools.pairwise(cuts):
                 overlap = r.choice((0, 0, 3))
                 out.append(
                     TableImage(

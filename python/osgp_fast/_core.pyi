@@ -1,7 +1,7 @@
 """The compiled part: signatures of the Rust extension. Nothing but `_impl.py` imports it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypedDict, final
+from typing import Any, Protocol, TypeAlias, TypedDict, final
 
 class _ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
@@ -14,10 +14,10 @@ class _ArrowSchema(Protocol):
 
 # ---- bulk: files in, columns out (rust/py/src/bulk.rs) ----------------------------------------------------------------
 
-type _ImageTuple = tuple[int, int, bytes, int | None, bool | None, bytes | None, int, str, int | None]
+_ImageTuple: TypeAlias = tuple[int, int, bytes, int | None, bool | None, bytes | None, int, str, int | None]
 """table, offset, data, read_at (microseconds UTC), whole, ped, session, input, position: `image.TableImage` without the meter."""
 
-type _RejectTuple = tuple[str | None, int | None, str, str, str, str, int | None, int, bytes, int | None]
+_RejectTuple: TypeAlias = tuple[str | None, int | None, str, str, str, str, int | None, int, bytes, int | None]
 """The fields of `reject.Reject` in their order: ``Reject(*row)``."""
 
 class Summary(TypedDict):

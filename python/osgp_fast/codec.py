@@ -24,7 +24,7 @@ def seconds(raw: bytes | memoryview) -> int | None:
     if not any(raw) or all(b == 0xFF for b in raw):
         return NOT_SET
     try:
-        when = datetime(2000 + raw[0], *raw[1:], tzinfo=UTC)  # type: ignore[misc, arg-type]
+        when = datetime(2000 + raw[0], *raw[1:], tzinfo=UTC)  # type: ignore[misc]
     except ValueError as error:
         raise ImpossibleDate(describe_date(raw)) from error
     # A leap second has no place in a meter's clock, and datetime agrees.

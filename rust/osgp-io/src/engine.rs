@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use osgp::image::TableImage;
-use osgp::records::{Counts, Decoder, Kind, Options};
+use osgp::records::{Counts, Decoder, Kind, Options, is_needed};
 use osgp::reject::Reject;
 
 use crate::error::Error;
@@ -200,6 +200,8 @@ impl Run<'_> {
                         }
                     });
                 })?;
+                // A file of a table that no kind asked for is no loss (contract, "--what limits rejects").
+                rejects.retain(|r| r.table.is_none_or(|table| is_needed(self.kinds, table)));
                 rejects.append(&mut decoder.take_rejects());
                 if !rejects.is_empty() {
                     tally.rejects(&rejects);

@@ -1,7 +1,6 @@
 """ET42: everything that shapes the readable data, in one table."""
 
-from .._model import array, bits, flag, octets, reserved, table, u8, u16, u32
-from .._model import Field
+from .._model import Field, array, bits, flag, octets, reserved, table, u8, u16, u32
 
 
 def _log_flags() -> Field:

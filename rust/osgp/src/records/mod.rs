@@ -28,6 +28,15 @@ fn needs(kind: Kind) -> &'static [&'static str] {
     }
 }
 
+/// Whether any of these kinds is decoded from that table: only such tables give rejects.
+pub fn is_needed(kinds: &[Kind], table: TableId) -> bool {
+    let catalog = Catalog::get();
+    catalog.number(table).is_some_and(|ix| {
+        let id = catalog.table(ix).id.as_str();
+        kinds.iter().any(|kind| needs(*kind).contains(&id))
+    })
+}
+
 /// What is no reject, only counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
