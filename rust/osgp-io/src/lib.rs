@@ -7,6 +7,7 @@
 mod columns_file;
 mod csv_dump;
 mod decode;
+mod dictionary;
 mod dir;
 mod engine;
 mod error;

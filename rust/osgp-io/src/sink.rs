@@ -146,7 +146,7 @@ fn plain_columns(batch: &RecordBatch, schema: &SchemaRef, keep_dictionaries: boo
 const PLAIN: [&str; 10] =
     ["value", "delta", "data_set", "interval_s", "channel", "source", "multiplier", "status", "flags", "read_at"];
 /// Columns that count: their differences are small.
-const COUNTING: [&str; 4] = ["block", "interval", "interval_end", "sequence"];
+const COUNTING: [&str; 3] = ["block", "interval_end", "sequence"];
 
 fn properties() -> WriterProperties {
     let mut builder = WriterProperties::builder()
@@ -181,7 +181,7 @@ struct GroupEncoder {
 }
 
 enum ColumnEncoder {
-    Arrow(ArrowColumnWriter),
+    Arrow(Box<ArrowColumnWriter>),
     Dictionary(DictionaryColumn),
 }
 
@@ -227,7 +227,7 @@ impl GroupEncoder {
             self.columns.push(if own {
                 ColumnEncoder::Dictionary(DictionaryColumn::new(&self.descr[i])?)
             } else {
-                ColumnEncoder::Arrow(writer)
+                ColumnEncoder::Arrow(Box::new(writer))
             });
         }
         Ok(())
