@@ -3,7 +3,7 @@
 The header holds the newest entry's sequence number in 32 bits, an entry the low 16 bits of its own: the full number is
 the largest one up to the newest with those bits. Both logs share one sequence, so gaps are normal. User ID 0xFFFF means
 that nobody was logged in, 0xFFFE a PLC, P2P or G3 message, 0xFFFD a MEP client. Source: MEP guide, BT74, p. 241, and
-ET79, p. 181; C12.19-1997, table 74; names: ``event_codes.json``, whose open questions stand in docs/events.md.
+ET79, p. 181; C12.19-1997, table 74; names: ``event_codes.json``, whose open questions stand in docs/what-is-decoded.md.
 """
 
 from __future__ import annotations

@@ -21,12 +21,10 @@ use parquet::arrow::arrow_writer::{
 };
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnDescPtr;
 use tempfile::TempPath;
 
-use crate::dictionary::{self, DictionaryColumn};
 use crate::engine::{Out, Shaper};
 use crate::error::Error;
 use crate::render::{self, Text};
@@ -146,18 +144,16 @@ fn plain_columns(batch: &RecordBatch, schema: &SchemaRef, keep_dictionaries: boo
 const PLAIN: [&str; 10] =
     ["value", "delta", "data_set", "interval_s", "channel", "source", "multiplier", "status", "flags", "read_at"];
 /// Columns that count: their differences are small.
-const COUNTING: [&str; 3] = ["block", "interval_end", "sequence"];
+const COUNTING: [&str; 4] = ["block", "interval", "interval_end", "sequence"];
 
 fn properties() -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
         .set_created_by(concat!("osgp-fast ", env!("CARGO_PKG_VERSION")).to_owned())
-        // Statistics by row group; pages are too many and too small for indexes of them.
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
         // Bound to rows by ourselves: a group is what one worker makes.
         .set_max_row_group_row_count(None);
-    let wide = (0..columns::MAX_CHANNELS).flat_map(|channel| [format!("value_{channel}"), format!("status_{channel}")]);
+    let wide =
+        (0..columns::MAX_CHANNELS).flat_map(|channel| [format!("value_{channel}"), format!("status_{channel}")]);
     for name in PLAIN.into_iter().map(str::to_owned).chain(wide) {
         builder = builder.set_column_dictionary_enabled(name.into(), false);
     }
@@ -172,79 +168,28 @@ fn properties() -> WriterProperties {
 /// Encodes batches of one kind into the columns of a row group.
 struct GroupEncoder {
     schema: SchemaRef,
-    /// Which strings are dictionaries in streams.
-    repeated: Vec<bool>,
-    descr: Vec<ColumnDescPtr>,
     factory: ArrowRowGroupWriterFactory,
-    columns: Vec<ColumnEncoder>,
+    writers: Vec<ArrowColumnWriter>,
     rows: usize,
 }
 
-enum ColumnEncoder {
-    Arrow(Box<ArrowColumnWriter>),
-    Dictionary(DictionaryColumn),
-}
-
-/// A column of a row group, finished.
-pub(crate) enum Chunk {
-    Arrow(ArrowColumnChunk),
-    Dictionary(dictionary::Chunk),
-}
-
-impl Chunk {
-    fn len(&self) -> usize {
-        let bytes = match self {
-            Self::Arrow(chunk) => chunk.close().bytes_written,
-            Self::Dictionary(chunk) => chunk.close.bytes_written,
-        };
-        usize::try_from(bytes).unwrap_or(0)
-    }
-}
-
 impl GroupEncoder {
-    fn new<W: Write + Send>(
-        file: &SerializedFileWriter<W>,
-        factory: ArrowRowGroupWriterFactory,
-        schema: &SchemaRef,
-        repeated: &[bool],
-    ) -> Self {
-        let descr = file.schema_descr().columns().to_vec();
-        Self { schema: schema.clone(), repeated: repeated.to_vec(), descr, factory, columns: Vec::new(), rows: 0 }
-    }
-
-    /// For a worker, which has no file of its own.
-    fn detached(schema: &SchemaRef, repeated: &[bool]) -> Result<Self, Error> {
-        let (file, factory) = parquet_writer(io::sink(), schema)?;
-        Ok(Self::new(&file, factory, schema, repeated))
-    }
-
-    fn begin(&mut self) -> Result<(), Error> {
-        // The index of the row group only matters for encryption. No field of ours has more than one leaf.
-        let writers = self.factory.create_column_writers(0).map_err(encode)?;
-        for (i, (field, writer)) in self.schema.fields().iter().zip(writers).enumerate() {
-            let repeated = self.repeated.get(i).copied().unwrap_or(false);
-            let own = dictionary::suits(field, repeated) && !COUNTING.contains(&field.name().as_str());
-            self.columns.push(if own {
-                ColumnEncoder::Dictionary(DictionaryColumn::new(&self.descr[i])?)
-            } else {
-                ColumnEncoder::Arrow(Box::new(writer))
-            });
-        }
-        Ok(())
+    fn new(schema: &SchemaRef) -> Result<Self, Error> {
+        let (_, factory) = parquet_writer(io::sink(), schema)?;
+        Ok(Self { schema: schema.clone(), factory, writers: Vec::new(), rows: 0 })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        if self.columns.is_empty() {
-            self.begin()?;
+        if self.writers.is_empty() {
+            // The index of the row group only matters for encryption.
+            self.writers = self.factory.create_column_writers(0).map_err(encode)?;
         }
         let columns = plain_columns(batch, &self.schema, true)?;
-        for ((field, column), encoder) in self.schema.fields().iter().zip(&columns).zip(&mut self.columns) {
-            match encoder {
-                ColumnEncoder::Dictionary(own) => own.write(column)?,
-                ColumnEncoder::Arrow(writer) => {
-                    for leaf in compute_leaves(field, column).map_err(encode)? {
-                        writer.write(&leaf).map_err(encode)?;
-                    }
+        let mut writers = self.writers.iter_mut();
+        for (field, column) in self.schema.fields().iter().zip(&columns) {
+            for leaf in compute_leaves(field, column).map_err(encode)? {
+                if let Some(writer) = writers.next() {
+                    writer.write(&leaf).map_err(encode)?;
                 }
             }
         }
@@ -252,15 +197,9 @@ impl GroupEncoder {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<Vec<Chunk>, Error> {
+    fn finish(&mut self) -> Result<Vec<ArrowColumnChunk>, Error> {
         self.rows = 0;
-        self.columns
-            .drain(..)
-            .map(|column| match column {
-                ColumnEncoder::Arrow(writer) => writer.close().map(Chunk::Arrow).map_err(encode),
-                ColumnEncoder::Dictionary(own) => own.finish().map(Chunk::Dictionary),
-            })
-            .collect()
+        self.writers.drain(..).map(|writer| writer.close().map_err(encode)).collect()
     }
 }
 
@@ -273,13 +212,9 @@ fn parquet_writer<W: Write + Send>(
     writer.into_serialized_writer().map_err(encode)
 }
 
-fn repeated(schema: &SchemaRef) -> Vec<bool> {
-    schema.fields().iter().map(|field| matches!(field.data_type(), DataType::Dictionary(_, _))).collect()
-}
-
 /// A finished part of a file. The number is that of the kind.
 pub(crate) enum Piece {
-    Group(usize, Vec<Chunk>),
+    Group(usize, Vec<ArrowColumnChunk>),
     Batch(usize, RecordBatch),
     Text(usize, Vec<u8>),
 }
@@ -294,7 +229,6 @@ pub(crate) struct FileShaper {
 
 struct ShaperState {
     schema: SchemaRef,
-    repeated: Vec<bool>,
     encoder: Option<GroupEncoder>,
     gathered: Vec<RecordBatch>,
     bytes: usize,
@@ -304,7 +238,6 @@ impl FileShaper {
     pub(crate) fn new(kinds: &[Kind], options: &Options, output: &Output) -> Self {
         let state = |kind: &Kind| ShaperState {
             schema: columns::plain_schema(&columns::schema(*kind, options)),
-            repeated: repeated(&columns::schema(*kind, options)),
             encoder: None,
             gathered: Vec::new(),
             bytes: 0,
@@ -318,8 +251,8 @@ impl FileShaper {
     }
 }
 
-fn chunk_bytes(chunks: &[Chunk]) -> usize {
-    chunks.iter().map(Chunk::len).sum()
+fn chunk_bytes(chunks: &[ArrowColumnChunk]) -> usize {
+    chunks.iter().map(|chunk| usize::try_from(chunk.close().bytes_written).unwrap_or(0)).sum()
 }
 
 impl Shaper for FileShaper {
@@ -354,7 +287,7 @@ impl Shaper for FileShaper {
         }
         let encoder = match &mut state.encoder {
             Some(encoder) => encoder,
-            none => none.insert(GroupEncoder::detached(&state.schema, &state.repeated)?),
+            none => none.insert(GroupEncoder::new(&state.schema)?),
         };
         state.bytes = 0;
         for batch in state.gathered.drain(..) {
@@ -389,7 +322,6 @@ impl Shaper for FileShaper {
 struct Target {
     name: &'static str,
     schema: SchemaRef,
-    repeated: Vec<bool>,
     /// Path without number and suffix.
     base: PathBuf,
     suffix: String,
@@ -459,8 +391,7 @@ impl Files {
             output.path.extension().map_or(String::new(), |suffix| format!(".{}", suffix.to_string_lossy()))
         };
         let stem = output.path.with_extension("");
-        let target = |name: &'static str, stream: &SchemaRef| {
-            let (schema, repeated) = (columns::plain_schema(stream), repeated(stream));
+        let target = |name: &'static str, schema: SchemaRef| {
             let base = match (output.directory, name) {
                 (true, name) => output.path.join(name),
                 (false, "rejects") => {
@@ -471,11 +402,13 @@ impl Files {
                 (false, _) => stem.clone(),
             };
             let split = if name == "rejects" { None } else { output.split };
-            Target { name, schema, repeated, base, suffix: suffix.clone(), split, written: Vec::new(), open: None }
+            Target { name, schema, base, suffix: suffix.clone(), split, written: Vec::new(), open: None }
         };
-        let mut targets: Vec<Target> =
-            kinds.iter().map(|kind| target(kind.name(), &columns::schema(*kind, options))).collect();
-        targets.push(target("rejects", &columns::rejects_schema()));
+        let mut targets: Vec<Target> = kinds
+            .iter()
+            .map(|kind| target(kind.name(), columns::plain_schema(&columns::schema(*kind, options))))
+            .collect();
+        targets.push(target("rejects", columns::plain_schema(&columns::rejects_schema())));
         let group_rows = output.group_rows();
         let mut files = Self { format: output.format, group_rows, targets, rejects: Vec::new(), reject_bytes: 0, made };
         // A place that cannot be written is better told now than after hours of work.
@@ -590,7 +523,7 @@ impl Target {
                 }
                 None => {
                     let (file, factory) = parquet_writer(file, &self.schema)?;
-                    let encoder = GroupEncoder::new(&file, factory, &self.schema, &self.repeated);
+                    let encoder = GroupEncoder { schema: self.schema.clone(), factory, writers: Vec::new(), rows: 0 };
                     Writer::Parquet { file, encoder, gathered: Vec::new(), rows: 0, bytes: 0 }
                 }
             });
@@ -638,7 +571,7 @@ impl Target {
         self.split_if_full()
     }
 
-    fn group(&mut self, format: FileFormat, chunks: Vec<Chunk>) -> Result<(), Error> {
+    fn group(&mut self, format: FileFormat, chunks: Vec<ArrowColumnChunk>) -> Result<(), Error> {
         self.open(format)?;
         // Rows that came before stand before.
         self.flush_group()?;
@@ -659,15 +592,12 @@ impl Target {
         self.append(chunks)
     }
 
-    fn append(&mut self, chunks: Vec<Chunk>) -> Result<(), Error> {
+    fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<(), Error> {
         let Some(Writer::Parquet { file, .. }) = &mut self.open else { return Ok(()) };
         let write = || {
             let mut group = file.next_row_group()?;
             for chunk in chunks {
-                match chunk {
-                    Chunk::Arrow(chunk) => chunk.append_to_row_group(&mut group)?,
-                    Chunk::Dictionary(chunk) => group.append_column(&chunk.bytes, chunk.close)?,
-                }
+                chunk.append_to_row_group(&mut group)?;
             }
             group.close().map(|_| ())
         };
