@@ -7,7 +7,6 @@
 mod columns_file;
 mod csv_dump;
 mod decode;
-mod dictionary;
 mod dir;
 mod engine;
 mod error;

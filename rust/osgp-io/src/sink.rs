@@ -152,8 +152,7 @@ fn properties() -> WriterProperties {
         .set_created_by(concat!("osgp-fast ", env!("CARGO_PKG_VERSION")).to_owned())
         // Bound to rows by ourselves: a group is what one worker makes.
         .set_max_row_group_row_count(None);
-    let wide =
-        (0..columns::MAX_CHANNELS).flat_map(|channel| [format!("value_{channel}"), format!("status_{channel}")]);
+    let wide = (0..columns::MAX_CHANNELS).flat_map(|channel| [format!("value_{channel}"), format!("status_{channel}")]);
     for name in PLAIN.into_iter().map(str::to_owned).chain(wide) {
         builder = builder.set_column_dictionary_enabled(name.into(), false);
     }
