@@ -1,7 +1,40 @@
 """The compiled part: signatures of the Rust extension. Nothing but `_impl.py` imports it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeAlias, TypedDict, final
+from typing import Any, Protocol, Self, TypeAlias, TypedDict, final, type_check_only
+
+__all__ = [
+    "Batch",
+    "BatchStream",
+    "ColumnsBatch",
+    "ColumnsStream",
+    "FileSink",
+    "ImageReader",
+    "__version__",
+    "columns_batch",
+    "crc16",
+    "decode_files",
+    "decode_images",
+    "decode_meter",
+    "encode_packet",
+    "mask_secrets",
+    "masked_head",
+    "mep_scan",
+    "open_stream",
+    "parse_packets",
+    "ppp_decode",
+    "ppp_encode",
+    "read_images",
+    "read_log",
+    "scan_capture",
+    "scan_packets",
+    "slip_decode",
+    "slip_encode",
+    "stream_schema",
+    "summarize",
+]
+
+__version__: str
 
 class _ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
@@ -20,6 +53,7 @@ _ImageTuple: TypeAlias = tuple[int, int, bytes, int | None, bool | None, bytes |
 _RejectTuple: TypeAlias = tuple[str | None, int | None, str, str, str, str, int | None, int, bytes, int | None]
 """The fields of `reject.Reject` in their order: ``Reject(*row)``."""
 
+@type_check_only
 class Summary(TypedDict):
     """What a pass did."""
 
@@ -200,8 +234,8 @@ class ImageReader:
 class FileSink:
     """The compiled writers alone. Files are written beside their places and renamed by `finish`, rejects last."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         out: str,
         directory: bool,
         format: str,
@@ -210,7 +244,7 @@ class FileSink:
         split: int | None = None,
         shape: str = "long",
         delta: bool = False,
-    ) -> None: ...
+    ) -> Self: ...
     def write(self, kind: str, batch: _ArrowStream | _ArrowArray) -> None:
         """Append batches to a kind (or ``rejects``). Columns are taken by position; dictionaries become plain strings."""
     def finish(self) -> list[str]:
@@ -240,16 +274,17 @@ class ColumnsBatch:
 class ColumnsStream:
     """A stream over an iterator of Python columns (`columns_batch`); it is consumed once."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         kind: str,
         columns: Iterator[dict[str, Any]],
         *,
         shape: str = "long",
         delta: bool = False,
         plain: bool = False,
-    ) -> None: ...
+    ) -> Self: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def __arrow_c_schema__(self) -> object: ...
 
 # ---- one meter in memory (rust/py/src/meter.rs) -----------------------------------------------------------------------
 
