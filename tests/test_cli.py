@@ -107,7 +107,6 @@ def test_parquet_is_the_format_of_a_directory(osgp: Command, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--what", "registers"], ["registers", "later version"]),
         (["--what", "nonsense"], ["nonsense"]),
         (["--what", ""], ["no kind"]),
         (["--shape", "tall"], ["tall"]),

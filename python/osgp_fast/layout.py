@@ -170,13 +170,14 @@ class _Resolver:
         # The axis stands before its stride is known, so the leaves are finished afterwards.
         try:
             end = self.fields(f.of, prefix, offset, axes, packed)
-            stride = end - offset if f.stride is None else max(end - offset, self.number(f.stride))
+            stride = end - offset if f.stride is None else max(0, self.number(f.stride))
         except MissingDimension:
             # Without its stride an array has no places.
-            for gone in self.leaves[mark:]:
-                self.by_path[gone.path].remove(gone)
-            del self.leaves[mark:]
+            self.drop(mark, lambda leaf: True)
             raise
+        if stride < end - offset:
+            # An element of older firmware: what would reach into the next one is not there.
+            self.drop(mark, lambda leaf: _end(leaf, len(axes)) > offset + stride)
         axis = Axis(f.name, count, stride)
         for i in range(mark, len(self.leaves)):
             old = self.leaves[i]
@@ -195,11 +196,27 @@ class _Resolver:
             same[same.index(old)] = new
         return offset + count * stride
 
+    def drop(self, mark: int, gone: Callable[[Leaf], bool]) -> None:
+        """Forget the leaves from ``mark`` on that are ``gone``."""
+        keep = []
+        for leaf in self.leaves[mark:]:
+            if gone(leaf):
+                self.by_path[leaf.path].remove(leaf)
+            else:
+                keep.append(leaf)
+        self.leaves[mark:] = keep
+
     def leaf(self, leaf: Leaf) -> None:
         if len(self.leaves) >= MAX_LEAVES:
             raise MissingDimension(self.table.id)
         self.leaves.append(leaf)
         self.by_path.setdefault(leaf.path, []).append(leaf)
+
+
+def _end(leaf: Leaf, outer: int) -> int:
+    """One past the last byte of a leaf in one element of the ``outer`` arrays around it."""
+    inner = leaf.axes[outer:]
+    return leaf.offset + leaf.size + sum(max(0, axis.count - 1) * axis.stride for axis in inner)
 
 
 def resolve(

@@ -7,38 +7,32 @@ Decoders, encoder, documentation and the virtual meter read these rows; Rust rea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Final
 
 from ._model import Field, Table
-from .bt.bt00 import BT00
-from .bt.bt01 import BT01
-from .bt.bt20 import BT20
-from .bt.bt60 import BT60
-from .bt.bt61 import BT61
-from .bt.bt62 import BT62
-from .bt.bt63 import BT63
-from .bt.bt64 import BT64, BT65, BT66, BT67
-from .bt.bt71 import BT70, BT71
-from .bt.bt74 import BT74
-from .et.et03 import ET03
-from .et.et21 import ET21
-from .et.et42 import ET42
-from .et.et54 import ET54
-from .et.et55 import ET55
-from .et.et66 import ET66
-from .et.et79 import ET79
 
-__all__ = ["TABLES", "Field", "Table", "catalog_json", "event_codes", "sources"]
+__all__ = ["PROCEDURES", "TABLES", "Field", "Table", "catalog_json", "event_codes", "sources"]
 
-_ALL: Final = (
-    *(BT00, BT01, BT20, BT60, BT61, BT62, BT63, BT64, BT65, BT66, BT67, BT70, BT71, BT74),
-    *(ET03, ET21, ET42, ET54, ET55, ET66, ET79),
-)
-#: Every table by its id, in the order of the guides.
-TABLES: Final[Mapping[str, Table]] = {t.id: t for t in _ALL}
+
+def _all(room: str) -> Iterator[Table]:
+    """The tables or procedures of the modules of one room, in order of their numbers."""
+    package = import_module(f".{room}", __name__)
+    found: dict[str, Table] = {}
+    for module in iter_modules(package.__path__, f"{package.__name__}."):
+        rows = vars(import_module(module.name)).values()
+        found |= {row.id: row for row in rows if isinstance(row, Table) and row.id.startswith(room.upper())}
+    yield from sorted(found.values(), key=lambda row: row.number)
+
+
+#: Every table by its id, basic tables first. A new module in ``bt`` or ``et`` is found by itself.
+TABLES: Final[Mapping[str, Table]] = {t.id: t for room in ("bt", "et") for t in _all(room)}
+#: Every procedure by its id (BPnn, EPnn): modules in ``bp`` and ``ep``.
+PROCEDURES: Final[Mapping[str, Table]] = {t.id: t for room in ("bp", "ep") for t in _all(room)}
 
 
 @cache
@@ -64,12 +58,34 @@ def event_names() -> dict[int, str]:
     return {int(k): v for k, v in {**codes["standard"], **codes["manufacturer"]}.items()}
 
 
+#: What Rust needs of a row: how to lay it out and how to read it. The words stay here.
+_LAYOUT: Final = ("name", "type", "at", "size", "bits", "count", "max", "index", "stride", "when", "clock")
+
+
+def _layout(row: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: row[key] for key in _LAYOUT if key in row}
+    return {**kept, "of": [_layout(member) for member in row["of"]]} if "of" in row else kept
+
+
 def catalog_json() -> str:
-    """The whole catalogue as the JSON text that the Rust crate embeds."""
+    """What the Rust crate embeds of the catalogue, as JSON, a table a line."""
     keep = ("id", "name", "quantity", "unit", "scale", "raw_unit", "energy_register_unit", "kind", "obis")
+    tables = [
+        {
+            "id": t.id,
+            "number": t.number,
+            **({"variables": dict(t.variables)} if t.variables else {}),
+            "fields": [_layout(f.to_json()) for f in t.fields],
+        }
+        for t in TABLES.values()
+    ]
     value = {
-        "tables": [t.to_json() for t in TABLES.values()],
+        "tables": tables,
         "sources": [{k: s[k] for k in keep} for s in sources()],
-        "events": {str(k): v for k, v in sorted(event_names().items())},
+        "events": [[k, v] for k, v in sorted(event_names().items())],
     }
-    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+    lists = (
+        f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
+        for name, rows in value.items()
+    )
+    return "{\n" + ",\n".join(lists) + "\n}\n"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _TOKEN: Final = re.compile(
-    r"\s*(?:(?P<ref>[BE]T\d\d\.(?:\d+(?:\.\d+)?|[a-z_][a-z0-9_.]*))|(?P<num>\d+)|(?P<name>[a-z_][a-z0-9_]*)"
+    r"\s*(?:(?P<ref>[BE][TP]\d\d\.(?:\d+(?:\.\d+)?|[a-z_][a-z0-9_.]*))|(?P<num>\d+)|(?P<name>[a-z_][a-z0-9_]*)"
     r"|(?P<op>//|==|!=|<=|>=|[-+*%<>()\[\],]))"
 )
 _PRECEDENCE: Final = {"==": 1, "!=": 1, "<": 1, "<=": 1, ">": 1, ">=": 1, "+": 2, "-": 2, "*": 3, "//": 3, "%": 3}

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..image import TableImage
 from ..reject import Reject
-from . import channels, events, load_profile, meters
+from . import alarms, channels, events, load_profile, mbus, measurements, meters, registers
 from ._meter import IDS, Meter, Options
 
 __all__ = ["NEEDS", "MeterResult", "Options", "decode_meter", "without_decoder"]
@@ -23,6 +23,10 @@ NEEDS: Final = {
     "events": events.NEEDS,
     "meters": meters.NEEDS,
     "channels": channels.NEEDS,
+    "registers": registers.NEEDS,
+    "measurements": measurements.NEEDS,
+    "alarms": alarms.NEEDS,
+    "mbus": mbus.NEEDS,
 }
 
 
@@ -61,6 +65,14 @@ def _decode(kind: str, meter: Meter, options: Options) -> Iterator[dict[str, lis
             return meters.decode(meter)
         case "channels":
             return channels.decode(meter)
+        case "registers":
+            return registers.decode(meter, options)
+        case "measurements":
+            return measurements.decode(meter, options)
+        case "alarms":
+            return alarms.decode(meter, options)
+        case "mbus":
+            return mbus.decode(meter, options)
     raise KeyError(kind)
 
 
