@@ -79,7 +79,7 @@ def catalog_json() -> str:
         }
         for t in TABLES.values()
     ]
-    value = {
+    value: dict[str, list[Any]] = {
         "tables": tables,
         "sources": [{k: s[k] for k in keep} for s in sources()],
         "events": [[k, v] for k, v in sorted(event_names().items())],
