@@ -370,3 +370,56 @@ def encode_table(
         "give the size of the table, or check the lists that are longer than its dimensions",
         table=table.id,
     )
+
+
+# ---- leaf by leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of one element: its path with the numbers of elements, its place and bytes, its value.
+
+    ``raw`` is None where its bytes are not all there. The members of a word of bits come after it, with the same place.
+    """
+
+    path: str
+    leaf: Leaf
+    offset: int
+    raw: bytes | None
+    value: Any
+
+
+def walk(layout: Layout, get: Get, end: int) -> Iterator[Part]:
+    """Every field of a table in the order of its bytes, as far as there are any before ``end``."""
+    for node in shape(layout):
+        yield from _walk(node, 0, "", get, end)
+
+
+def _walk(node: _Node, shift: int, prefix: str, get: Get, end: int) -> Iterator[Part]:
+    path = prefix + node.name
+    if isinstance(node, _Array):
+        for i in range(node.axis.count if node.axis.stride > 0 else 0):
+            at = shift + i * node.axis.stride
+            if node.first + at >= end:
+                return
+            for inner in node.nodes:
+                yield from _walk(inner, at, f"{path}.{i}.", get, end)
+    elif isinstance(node, _Packed):
+        for i, nodes in enumerate(node.elements):
+            for inner in nodes:
+                yield from _walk(inner, shift, f"{path}.{i}.", get, end)
+    else:
+        leaf = node.leaf
+        raw = get(leaf.offset + shift, leaf.size)
+        if raw is None:
+            yield Part(path, leaf, leaf.offset + shift, None, None)
+            return
+        raw = bytes(raw)
+        if isinstance(node, _Word):
+            values = _bits(node, raw)
+            yield Part(path, leaf, leaf.offset + shift, raw, int.from_bytes(raw, "little"))
+            for member in node.members:
+                yield Part(f"{path}.{member.field.name}", member, leaf.offset + shift, raw, values[member.field.name])
+        else:
+            value = decode_value(leaf.type, raw, leaf.bits, leaf.field.clock)
+            yield Part(path, leaf, leaf.offset + shift, raw, value)
