@@ -186,3 +186,16 @@ def test_wrong_calls(osgp: Command, arguments: list[str], words: str) -> None:
     called = osgp("explain", *arguments)
     assert called.code == 2
     assert words in called.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["BT99", "00"], "usage.table"), (["BT61", "xyz"], "usage.bytes"), (["0011"], "usage.capture")],
+)
+def test_codes_of_wrong_calls(arguments: list[str], code: str) -> None:
+    from osgp_fast import UsageError
+    from osgp_fast.cli import cli
+
+    with pytest.raises(UsageError) as error:
+        cli.main(["explain", *arguments], standalone_mode=False)
+    assert error.value.code == code

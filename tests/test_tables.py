@@ -180,3 +180,13 @@ def test_wrong_calls(osgp: Command, arguments: list[str], words: str) -> None:
     called = osgp("tables", *arguments)
     assert called.code == 2
     assert words in called.err
+
+
+def test_codes_of_wrong_calls() -> None:
+    from osgp_fast import UsageError
+    from osgp_fast.cli import cli
+
+    for arguments, code in ((["BT99"], "usage.table"), (["BT64", "--for", "/nowhere"], "usage.meter")):
+        with pytest.raises(UsageError) as error:
+            cli.main(["tables", *arguments], standalone_mode=False)
+        assert error.value.code == code

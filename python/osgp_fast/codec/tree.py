@@ -224,8 +224,9 @@ def shape(layout: Layout) -> tuple[_Node, ...]:
 class _Encoder:
     def __init__(self, table: str, size: int) -> None:
         self.table, self.out = table, bytearray(size)
-        #: Array path -> elements that found no place, and the bytes that they would take.
+        #: The bytes of elements that found no place, and the first array that has such.
         self.surplus = 0
+        self.crowded: str | None = None
 
     def nodes(self, nodes: Sequence[_Node], shift: int, values: Any, path: str) -> None:
         if not isinstance(values, Mapping):
@@ -252,7 +253,10 @@ class _Encoder:
         if isinstance(node, _Array):
             self.array(node, shift, value, path)
         elif isinstance(node, _Packed):
-            for i, (nodes, element) in enumerate(zip(node.elements, self.listed(value, path), strict=False)):
+            elements = self.listed(value, path)
+            if len(elements) > len(node.elements):
+                self.crowded = self.crowded or path
+            for i, (nodes, element) in enumerate(zip(node.elements, elements, strict=False)):
                 self.element(nodes, shift, element, f"{path}.{i}", node.plain)
         else:
             raw = self.raw(node, value, path)
@@ -303,7 +307,9 @@ class _Encoder:
 
     def array(self, node: _Array, shift: int, value: Any, path: str) -> None:
         elements = self.listed(value, path)
-        self.surplus += max(0, len(elements) - node.axis.count) * node.axis.stride
+        if len(elements) > node.axis.count:
+            self.surplus += (len(elements) - node.axis.count) * node.axis.stride
+            self.crowded = self.crowded or path
         for i, element in enumerate(elements[: node.axis.count]):
             self.element(node.nodes, shift + i * node.axis.stride, element, f"{path}.{i}", node.plain)
 
@@ -324,11 +330,23 @@ def encode(
     """The bytes of a table from its tree: what has no value is 0. ``size`` is that of the table where it is not as described.
 
     Raises: TableError "table.value" for a value that does not fit its field, "table.no_place" for one whose field this
-    meter does not have.
+    meter does not have, "table.size" for a list that is too long.
     """
     encoder = _Encoder(table, layout.size if size is None else size)
     encoder.nodes(shape(layout), 0, values, "")
+    if encoder.crowded is not None:
+        raise _too_many(table, encoder.crowded)
     return bytes(encoder.out[: None if size is None else size]) + rest
+
+
+def _too_many(table: str, path: str) -> TableError:
+    return TableError(
+        "table.size",
+        f"{table}.{path}: more elements than this meter's {table} has places for",
+        "leave some out, or change the dimensions that this meter is laid out with",
+        table=table,
+        path=path,
+    )
 
 
 def encode_table(
@@ -362,6 +380,8 @@ def encode_table(
         new = bytes(encoder.out)
         wanted = len(new) + encoder.surplus if size is None else size
         if new == data and wanted == length:
+            if encoder.crowded is not None:
+                raise _too_many(table.id, encoder.crowded)
             return new
         data, length = new, wanted
     raise TableError(
