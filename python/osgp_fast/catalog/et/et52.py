@@ -111,5 +111,5 @@ ET52 = table(
     doc="its length is ET11.7: 896 from 3.50 (CPM 1.20) on; before that the guide says 769 here and 768 elsewhere, and its "
     "example reads 769; written from the first byte to the last, at most 456 bytes a write; a message may do what the "
     "key of the write may; no step may be one that must not happen twice; on firmware 4.0 and later both MEP ports "
-    "share the table, and EP61 locks it",
+    "share the table, and EP61 locks it; read from NVM too (Appendix C)",
 )

@@ -29,7 +29,7 @@ ET61 = table(
                                     enum={0: "open", 1: "closed"},
                                     doc="what the relay switches to",
                                 ),
-                                part("minute", 5, 10, "Minute", vci=H, doc="when it does"),
+                                part("minute", 5, 10, "Minute", vci=H, doc="when it does; the clock is not stated"),
                                 part("hour", 11, 15, "Hour", vci=H, printed="UINT(11..15)"),
                             ],
                             "RelayControlRcd",
