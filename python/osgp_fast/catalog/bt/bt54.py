@@ -40,7 +40,8 @@ def _action(vci: str, *more: Field) -> Field:
 
 
 def _day(name: str, spec: str, doc: str = "day schedule of this day", **more: str) -> Field:
-    return u8(name, spec, vci=H, doc=doc, **more)
+    row: Field = u8(name, spec, vci=H, doc=doc, **more)
+    return row
 
 
 BT54 = table(
