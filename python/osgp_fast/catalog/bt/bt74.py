@@ -141,6 +141,9 @@ LOG_VARIABLES = {
     "log_entries": "BT71.5",
 }
 
+# BT71.0 is printed as fixed: time and sequence number are there, the event number is not (Optical guide p. 51).
+LOG_FIXED = {"log_date_time": 1, "log_event_number": 0, "log_sequence": 1}
+
 BT74 = table(
     "BT74",
     "History Log Data (Primary Event Log)",
@@ -150,5 +153,6 @@ BT74 = table(
     clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
     nvm=True,
     variables=LOG_VARIABLES,
+    fixed=LOG_FIXED,
     doc="times are UTC, those of BT26 are local; read straight from NVM (appendix C)",
 )
