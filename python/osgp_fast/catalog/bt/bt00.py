@@ -5,7 +5,7 @@ from .._model import F, P, array, bits, char, octets, part, table, u8
 BT00 = table(
     "BT00",
     "General Configuration",
-    "Optical guide, BT00, p. 48; MEP guide, BT00, p. 196",
+    "MEP guide, BT00, p. 196; Optical guide, BT00, p. 48",
     [
         bits(
             "format_control_1",
@@ -25,7 +25,7 @@ BT00 = table(
                     "character_format",
                     1,
                     3,
-                    "Character Format",
+                    "Char Format",
                     vci=P,
                     default="1",
                     enum={0: "unassigned", 1: "ISO/IEC 646 (ASCII)", 2: "ISO 8859-1 (Latin-1)"},
@@ -33,7 +33,7 @@ BT00 = table(
                 ),
             ],
             at="0",
-            page=48,
+            page=196,
         ),
         bits(
             "format_control_2",
@@ -72,6 +72,7 @@ BT00 = table(
                 part("integer_format", 6, 7, "Integer Format", vci=F, default="0", enum={0: "two's complement"}),
             ],
             at="1",
+            page=197,
         ),
         bits(
             "format_control_3",
@@ -91,7 +92,7 @@ BT00 = table(
                     "non_integer_format_2",
                     4,
                     7,
-                    "Non-integer Format 2",
+                    "Non integer Format 2",
                     vci=P,
                     default="8",
                     enum={8: "INT32"},
@@ -143,12 +144,12 @@ BT00 = table(
             vci=P,
             default="12",
             unit="byte",
-            page=49,
             doc="most that a procedure answers with in BT08, ET59 and ET85",
         ),
         u8(
             "standard_version",
             "Standard Version",
+            page=198,
             at="11",
             vci=F,
             default="1",

@@ -13,7 +13,7 @@ _ACTIONS = {
 _SEASONS = "3 * BT50.3 + 3 * BT50.4 + 3 * BT50.5"
 
 
-def _action(vci: str, *more: Field) -> Field:
+def _action(spec: str, vci: str, *more: Field) -> Field:
     """The byte that both kinds of date share."""
     return bits(
         "action",
@@ -33,7 +33,7 @@ def _action(vci: str, *more: Field) -> Field:
             flag("self_read", 6, "Self read", vci=vci, doc="take a self-read on this date"),
             *more,
         ],
-        "Calendar Action Bitfield",
+        spec,
         printed="Calendar Action Bitfield",
         doc="what happens on the date",
     )
@@ -61,7 +61,7 @@ BT54 = table(
                     page=226,
                     doc="bits 0..6 year (2000 +), 7..10 month, 11..15 day; the range of the day is printed with a colon",
                 ),
-                _action(""),
+                _action("Action", ""),
             ],
             "Non-Recurring Date Records",
             printed="ARRAY[BT50.3] of NonRecurrDateRcd",
@@ -89,6 +89,7 @@ BT54 = table(
                     "instead (MEP guide pp. 41-42)",
                 ),
                 _action(
+                    "CalendarAction Bitfield",
                     H,
                     flag(
                         "tou_format",
@@ -147,18 +148,8 @@ BT54 = table(
                 _day(
                     "saturday_last", "Saturday", "day schedule of Saturday, which is the last day here", when="BT50.1.1"
                 ),
-                array(
-                    "special",
-                    "BT50.2.4",
-                    [
-                        _day(
-                            "schedule",
-                            "Special Schedule 0, Special Schedule 1",
-                            "day schedule of the special schedule's days",
-                        )
-                    ],
-                    doc="two are printed; their number is in BT50",
-                ),
+                _day("special_0", "Special Schedule 0", "day schedule of the first kind of holiday"),
+                _day("special_1", "Special Schedule 1", "day schedule of the second kind of holiday"),
             ],
             "Season Schedules",
             printed="ARRAY[BT50.2] of SeaSchedRcd",
@@ -169,7 +160,7 @@ BT54 = table(
         u32(
             "calendar_id",
             "Calendar ID",
-            at=f"{_SEASONS} + (3 + 4 * BT50.1.1 + BT50.2.4) * BT50.2.0",
+            at=f"{_SEASONS} + (5 + 4 * BT50.1.1) * BT50.2.0",
             vci=H,
             doc="identifies this calendar; that of the active one is ET23.95",
         ),

@@ -67,10 +67,10 @@ def _data(n: int) -> Table:
                             octets(
                                 "status",
                                 f"{channels} // 2 + 1",
-                                "Extended Status Byte",
+                                "Extended Status",
                                 at=start,
                                 vci=M,
-                                printed="ARRAY[(BT61.11N / 2) + 1]",
+                                printed="ARRAY[(BT61.11N / 2) + 1] of Byte",
                                 enum=_STATUS,
                                 doc="nibbles, high one first: the common flags, then one value per channel (the enum). Common "
                                 "flags: 0 daylight saving in effect (times stay UTC), 1 power failure, 2 clock set forward, 3 "

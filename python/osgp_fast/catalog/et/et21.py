@@ -1,6 +1,6 @@
 """ET21: where the load profile stands inside the meter, and the start of its blocks."""
 
-from .._model import LOCAL, UTC, H, M, array, bits, flag, i32, ltime_date, reserved, table, u8, u16, u32
+from .._model import LOCAL, UTC, H, M, array, bits, flag, i32, ltime_date, octets, reserved, table, u8, u16, u32
 from ..bt.bt61 import MAX_SETS
 
 ET21 = table(
@@ -187,9 +187,9 @@ ET21 = table(
                     clock=UTC,
                     doc="of the newest interval",
                 ),
-                reserved(
+                octets(
+                    "undocumented",
                     "gap",
-                    name="undocumented",
                     printed="",
                     doc="printed offsets leave byte 100 out, sums of sizes do not; we keep the printed ones",
                 ),

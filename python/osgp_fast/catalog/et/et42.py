@@ -74,21 +74,21 @@ ET42 = table(
                 flag(
                     "multiple_sets",
                     2,
-                    printed="BOOL(2..15)",
+                    "Multiple Load Profile Data Set Support",
                     vci="H",
                     doc="named at ET54.0 only, the root of this word: several load profile data sets",
                 ),
                 flag(
                     "energy_unit_change",
                     6,
-                    printed="BOOL(2..15)",
+                    "Energy Unit Change",
                     vci="H",
                     doc="named at ET54.0 only, the root of this word",
                 ),
                 flag(
                     "five_digit_id_codes",
                     7,
-                    printed="BOOL(2..15)",
+                    "LCD Value ID Code 5 Digit Support",
                     vci="H",
                     since="4.00",
                     doc="named at ET54.0 only, the root of this word",
@@ -96,7 +96,7 @@ ET42 = table(
                 flag(
                     "multiple_mep_clients",
                     8,
-                    printed="BOOL(2..15)",
+                    "Multiple MEP Clients",
                     vci="H",
                     since="4.00",
                     doc="named at ET54.0 only, the root of this word",
@@ -202,13 +202,15 @@ ET42 = table(
             [
                 u8(
                     "count",
-                    "Log Count",
+                    "OTR Log Count, M-Bus OTR Log Count, Config ID Log Count, "
+                    "Demand Reset Log Count, M-Bus Recurring Log Count, LP Change Log Count, Power Outage Log Count",
                     at="ET42.2",
                     doc="configured entries; copy of the low byte of ET36.7 of the log's record",
                 ),
                 u16(
                     "entry_size",
-                    "Log Entry Size",
+                    "OTR Entry Size, M-Bus OTR Entry Size, Config ID Entry Size, "
+                    "Demand Reset Entry Size, M-Bus Recurring Entry Size, LP Change Log Entry Size, Power Outage Log Entry Size",
                     at="ET42.2 + 1",
                     unit="byte",
                     doc="copy of ET36.3 of the log's record; some root fields are printed wrongly (ET36.90, 103, 107)",
@@ -222,7 +224,7 @@ ET42 = table(
         array(
             "demand_source",
             "ET42.13",
-            [u8("id", "Demand Sources", at=_DEMANDS, page=116, doc="source ID of the demand; from BT22")],
+            [u8("id", "Demand Sources (DmdScrcs)", at=_DEMANDS, page=116, doc="source ID of the demand; from BT22")],
             "Demand Sources",
             printed="ARRAY[ET42.NbrDmdSrcs] of UINT8",
         ),
@@ -232,7 +234,7 @@ ET42 = table(
             [
                 u8(
                     "id",
-                    "Coincident Sources",
+                    "Coincident Sources (CoinSrcs)",
                     at=f"{_DEMANDS} + ET42.13",
                     doc="source ID; in the order of the demands, as many for each: the first two belong to demand 1; from BT22",
                 )
@@ -246,7 +248,7 @@ ET42 = table(
             [
                 u16(
                     "id",
-                    "Load Profile Extended Sources",
+                    "Load Profile Extended Sources (Chans)",
                     at=_CHANNELS,
                     doc="of the channel; the plain 8-bit ID where bit 1 of the compatibility setting is clear (printed "
                     "ET04.107.1, which is unused)",
