@@ -36,7 +36,15 @@ BT30 = table(
             default="30",
             doc="room for this many sources in the primary list",
         ),
-        u8("primary_lists", "Number of Primary Lists", at="6", vci=P, default="1", page=221),
+        u8(
+            "primary_lists",
+            "Number of Primary Lists",
+            at="6",
+            vci=P,
+            default="1",
+            page=221,
+            doc="how many lists BT33 holds",
+        ),
         u16(
             "secondary_items",
             "Number of Secondary List Items",

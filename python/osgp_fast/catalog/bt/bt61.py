@@ -69,7 +69,7 @@ def dimensions(*, largest: bool) -> tuple[Field, ...]:
                     default="FALSE",
                     doc="blocks of BT64 to BT67 hold end readings",
                 ),
-                flag("end_pulse", 5, "End Pulse Supported", vci=F, default="FALSE"),
+                flag("end_pulse", 5, "End Pulse Supported", vci=F, default="FALSE", doc="blocks hold end pulses"),
                 flag(
                     "set_1_scalar_divisor",
                     6,

@@ -92,7 +92,14 @@ def _log(*, largest: bool) -> tuple[Field, ...]:
             default="varies: 100 or 200 on most models" if largest else "100",
             doc="room in BT74" + ("" if largest else ", 0 to BT70.5; ET79 has its own count, ET54.80"),
         ),
-        u16("event_entries", "Number of Event Entries", at="7", vci=P if largest else F, default="0"),
+        u16(
+            "event_entries",
+            "Number of Event Entries",
+            at="7",
+            vci=P if largest else F,
+            default="0",
+            doc="room in the event log of C12.19: none",
+        ),
     )
 
 

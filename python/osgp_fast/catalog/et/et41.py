@@ -11,7 +11,15 @@ ET41 = table(
             "flags",
             1,
             [
-                flag("order", 0, "Order", vci=F, default="FALSE", enum={0: "ascending"}),
+                flag(
+                    "order",
+                    0,
+                    "Order",
+                    vci=F,
+                    default="FALSE",
+                    enum={0: "ascending"},
+                    doc="entry n is older than n + 1, but for the ring's seam",
+                ),
                 flag("overflow", 1, "Overflow", vci=M, doc="old entries were overwritten"),
                 flag(
                     "list_type",
@@ -39,7 +47,13 @@ ET41 = table(
             doc="element of the newest entry, from 0; printed as fixed, which an index cannot be: take it as the meter's",
         ),
         u16("last_sequence", "Last entry sequence number", at="3", vci=M, doc="of the newest entry; never reset"),
-        u8("unread_entries", "Number of unread entries", at="5", vci="M/H"),
+        u8(
+            "unread_entries",
+            "Number of unread entries",
+            at="5",
+            vci="M/H",
+            doc="the meter raises it, the host lowers it by a procedure",
+        ),
         array(
             "entry",
             "entries",
@@ -68,8 +82,15 @@ ET41 = table(
                     vci=M,
                     doc="which billing configuration (ET42.8) the entry belongs to; always here, unlike in ET31 and BT26",
                 ),
-                stime_date("time", "Time and date", at="11", vci=M, clock=LOCAL),
-                u8("season", "Season", at="16", vci=M),
+                stime_date(
+                    "time",
+                    "Time and date",
+                    at="11",
+                    vci=M,
+                    clock=LOCAL,
+                    doc="when demand was reset, by the clock of BT55",
+                ),
+                u8("season", "Season", at="16", vci=M, doc="in force then"),
                 octets(
                     "registers",
                     "(entry_size > 12) * (entry_size - 12)",

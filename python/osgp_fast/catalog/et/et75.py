@@ -11,7 +11,16 @@ ET75 = table(
             "flags",
             1,
             [
-                flag("order", 0, "Order", vci=F, default="FALSE", enum={0: "ascending"}, page=178),
+                flag(
+                    "order",
+                    0,
+                    "Order",
+                    vci=F,
+                    default="FALSE",
+                    enum={0: "ascending"},
+                    doc="entry n is older than n + 1, but for the ring's seam",
+                    page=178,
+                ),
                 flag("overflow", 1, "Overflow", vci=M, doc="old entries were overwritten"),
                 flag(
                     "list_type",
@@ -34,7 +43,7 @@ ET75 = table(
             ],
             at="0",
         ),
-        u8("valid_entries", "Number of Valid Entries", at="1", vci=M),
+        u8("valid_entries", "Number of Valid Entries", at="1", vci=M, doc="that hold data"),
         u8(
             "last_entry",
             "Last Entry Element",
@@ -44,7 +53,13 @@ ET75 = table(
             doc="element of the newest entry, from 0; printed as fixed, which an index cannot be: take it as the meter's",
         ),
         u16("last_sequence", "Last Entry Sequence Number", at="3", vci=M, doc="of the newest entry; never reset"),
-        u8("unread_entries", "Number of Unread Entries", at="5", vci="M/H"),
+        u8(
+            "unread_entries",
+            "Number of Unread Entries",
+            at="5",
+            vci="M/H",
+            doc="the meter raises it, the host lowers it by a procedure",
+        ),
         array(
             "entry",
             "entries",

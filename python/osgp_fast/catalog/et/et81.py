@@ -11,7 +11,15 @@ ET81 = table(
             "flags",
             1,
             [
-                flag("order", 0, "Order", vci=F, default="FALSE", enum={0: "ascending"}),
+                flag(
+                    "order",
+                    0,
+                    "Order",
+                    vci=F,
+                    default="FALSE",
+                    enum={0: "ascending"},
+                    doc="entry n is older than n + 1, but for the ring's seam",
+                ),
                 flag("overflow", 1, "Overflow", vci=M, doc="old entries were overwritten"),
                 flag(
                     "list_type",
@@ -26,7 +34,7 @@ ET81 = table(
             at="0",
             page=185,
         ),
-        u8("valid_entries", "Number of Valid Entries", at="1", vci=M, page=186),
+        u8("valid_entries", "Number of Valid Entries", at="1", vci=M, doc="that hold data", page=186),
         u8(
             "last_entry",
             "Last Entry Element",
@@ -36,12 +44,18 @@ ET81 = table(
             doc="element of the newest entry, from 0; printed as fixed, which an index cannot be: take it as the meter's",
         ),
         u16("last_sequence", "Last Entry Sequence Number", at="3", vci=M, doc="of the newest entry; never reset"),
-        u8("unread_entries", "Number of Unread Entries", at="5", vci="M/H"),
+        u8(
+            "unread_entries",
+            "Number of Unread Entries",
+            at="5",
+            vci="M/H",
+            doc="the meter raises it, the host lowers it by a procedure",
+        ),
         array(
             "entry",
             "entries",
             [
-                ltime_date("start", "Start Timestamp", at="6", vci=M, clock=LOCAL),
+                ltime_date("start", "Start Timestamp", at="6", vci=M, clock=LOCAL, doc="when the power went"),
                 ltime_date(
                     "end",
                     "End Timestamp",
