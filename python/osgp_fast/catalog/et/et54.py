@@ -71,7 +71,6 @@ ET54 = table(
                     "ica_nak",
                     0,
                     "ICS - ICA NAK",
-                    page=133,
                     doc="reserved here, named at ET42.4, which copies this word: recurring MEP reads into ET16 are off",
                 ),
                 flag(
@@ -119,6 +118,7 @@ ET54 = table(
             ],
             "Interface Compatibility Settings",
             at="0",
+            page=133,
         ),
         reserved(17, at="2"),
         bits(

@@ -159,6 +159,7 @@ ET62 = table(
                 ),
             ],
             "Code Word",
+            page=171,
             printed="Array[BT60.11] of 6-byte records",
             doc="a record per channel of data set 1; of 7 bytes from 4.0 on, for the ID code has 5 characters",
         ),
