@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ._model import Field, Table
 
-__all__ = ["PROCEDURES", "TABLES", "Field", "Table", "catalog_json", "event_codes", "sources"]
+__all__ = ["PROCEDURES", "TABLES", "Field", "Table", "catalog_json", "errata", "event_codes", "sources"]
 
 
 def _all(room: str) -> Iterator[Table]:
@@ -56,6 +56,12 @@ def event_names() -> dict[int, str]:
     """The name of every event: 0..63 of the standard, 64 + n of the manufacturer."""
     codes = event_codes()
     return {int(k): v for k, v in {**codes["standard"], **codes["manufacturer"]}.items()}
+
+
+def errata(id: str) -> str:
+    """Where the guides contradict themselves about a table, and how they were read; Markdown, empty where they do not."""
+    path = Path(__file__).parent / "errata" / f"{id}.md"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 #: What Rust needs of a row: how to lay it out and how to read it. The words stay here.

@@ -131,7 +131,7 @@ pub fn resolve(ix: TableIx, dimensions: &impl Dimensions, given: &[(u8, i64)]) -
     match resolver.fields(&table.fields, 0, root) {
         Ok(size) => Ok(Layout { leaves: resolver.leaves, size }),
         Err(missing) if missing.0 == ix && !resolver.leaves.is_empty() => {
-            let size = resolver.leaves.iter().map(|l| l.offset.saturating_add(l.size)).max().unwrap_or(0);
+            let size = resolver.leaves.iter().map(|l| l.end(0)).max().unwrap_or(0);
             Ok(Layout { leaves: resolver.leaves, size })
         }
         Err(missing) => Err(missing),

@@ -61,10 +61,14 @@ LOG_VARIABLES = {
     "log_entries": "BT71.5",
 }
 
+# BT71.0 is printed as fixed: time and sequence number are there, the event number is not (Optical guide p. 51).
+LOG_FIXED = {"log_date_time": 1, "log_event_number": 0, "log_sequence": 1}
+
 BT74 = table(
     "BT74",
     "History Log Data (Primary Event Log)",
     "MEP guide, BT74, p. 241; Optical guide, BT74, p. 51",
     log("log_entries"),
     variables=LOG_VARIABLES,
+    fixed=LOG_FIXED,
 )
