@@ -53,5 +53,5 @@ ET47 = table(
     optical_read="MK, PK, RK",
     clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
     nvm=True,
-    doc="may be written as a pending table (6191)",
+    doc="has a pending table (6191), which HI means",
 )
