@@ -56,6 +56,8 @@ def offset(id: str, path: str, generation: int | None = None) -> Any:
         ("BT62", "set.format", "3*BT61.11[0]"),
         ("BT64", "block.interval.status", "5 + 4*BT61.11[0]*BT61.4.4 + (7 + BT61.9[0])//8"),
         ("ET21", "set.interval_end_utc", 94),
+        ("ET54", "mep_tx_locked", "97 + ET11.32*ET11.33"),
+        ("ET09", "l1_sag1_time", "6 + 18*ET04.53"),
     ],
 )
 def test_offsets_in_the_guide_s_notation(id: str, path: str, want: int | str) -> None:

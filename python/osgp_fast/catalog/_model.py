@@ -115,7 +115,8 @@ class Table:
     and ``optical_write`` those of the optical port where the Optical guide says. ``since`` and ``since_cpm`` are the first
     firmware of meters and of Control Point modules that has it, ``clients`` the kinds of MEP server that its access table
     marks. ``nvm``: writing wears the memory (MEP guide, appendix C). ``variables`` are layout questions that the guides
-    leave open, with the default answer; ``fixed`` are those of them that the guides print as constants.
+    leave open, with the default answer; ``fixed`` is what the guides print for some of them: a constant, or a field of a
+    table whose absence must not cost the fields in front.
 
     A procedure has its parameters as ``fields`` (offset 3 of BT07 is their offset 0), its response as ``response``
     (offset 4 of BT08, ET59 or ET85) and the result codes that mean something of their own as ``results``.
@@ -135,7 +136,7 @@ class Table:
     clients: str = ""
     nvm: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
-    fixed: Mapping[str, int] = field(default_factory=dict)
+    fixed: Mapping[str, int | str] = field(default_factory=dict)
     response: tuple[Field, ...] = ()
     results: Mapping[int, str] = field(default_factory=dict)
     doc: str = ""

@@ -132,9 +132,7 @@ class _Formulas:
             return Sum(int(self.generation_4))
         if name == "size":
             return Sum(0, (("size", 1),))
-        if name in self.table.fixed:
-            return Sum(self.table.fixed[name])
-        return self(self.table.variables[name])
+        return self(str(self.table.fixed.get(name, self.table.variables[name])))
 
     def reference(self, ref: _expr.Ref) -> str:
         table = TABLES.get(ref.table) or PROCEDURES.get(ref.table)
