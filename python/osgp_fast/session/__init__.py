@@ -11,7 +11,7 @@ Client::
     Identify -> Negotiate -> Logon -> Security -> Read | Write ... -> Logoff -> Terminate
 
 One request at a time. The answers are `Identified`, `Negotiated`, `Data` and `Done`; `Refusal` becomes an exception with
-`refusal(code, request)`; after `Failed` with a `TransportError` the session is over and the next `Identify` waits by
+`refusal(code, request)`; after `Failed` (but for a wrong checksum) the session is over and the next `Identify` waits by
 itself until the meter has noticed, too. After each write the port follows ``connection.baud``. `dialogue` has the usual
 orders as generators (`connect`, `log_on`, `read` in pieces, `write`, `hang_up`), `osgp_fast.transport` the loops.
 

@@ -185,7 +185,11 @@ class Connection:
         except RemoteProtocolError as error:
             if isinstance(request, Identify):
                 return  # of an earlier session: a meter that has ended it would not have said so
-            self._finish(Failed(error))
+            if error.code == "session.checksum":
+                self._finish(Failed(error))
+            else:  # perhaps the answer to something else: the two sides are out of step
+                self._link.drop()
+                self._fail(error, now)
             return
         if isinstance(response, Refusal):
             if response.code == RefusalCode.ISSS:
@@ -223,6 +227,9 @@ class Connection:
 
     def _asked(self, data: bytes, now: float) -> None:
         self._extra_s = 0.0
+        # Whoever asks anew has given up the request before.
+        self._request = None
+        self._events = deque(event for event in self._events if not isinstance(event, Request))
         try:
             request = message.parse_request(data)
         except Malformed as error:

@@ -136,7 +136,7 @@ Response = Identified | Negotiated | Done | Data | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """There is no answer, and the reason. After an error of the line the session is over (`Connection.state`)."""
+    """There is no answer, and the reason. After all but "session.checksum" the session is over (`Connection.state`)."""
 
     error: OsgpError
 
