@@ -90,10 +90,10 @@ def recognise(data: bytes) -> Finding | None:
         return _WMBUS
     if _MODEM_WORD.search(data):
         return _MODEM
-    if mep.find(data):
-        return _MEP
     if not data.strip(b"\x00\xff"):
         return _BREAK
+    if mep.find(data):
+        return _MEP
     if sum(0x20 <= byte < 0x7F or byte in b"\r\n\t" for byte in data) >= 0.95 * len(data):
         return _TEXT
     return _GARBLED if len(data) >= 8 else None

@@ -3,7 +3,7 @@
 What it makes of a bad line:
 
 - a packet without ACK or refused with NAK is sent again, unchanged, `Timing.retries` times;
-- a packet that comes twice (same toggle bit and CRC) is acknowledged and dropped;
+- a packet that comes twice (the same toggle bit and, to be sure, the same everything) is acknowledged and dropped;
 - a damaged or unfinished packet is refused with NAK as soon as the line is quiet, but never while an ACK is awaited;
 - a new packet from the other side proves that it has ours: a lost ACK costs nothing then;
 - stray bytes, late ACKs, MEP messages of a shared port (and the 06 and 15 within them) are stepped over;
@@ -20,7 +20,7 @@ from typing import Final
 
 from ..errors import LocalProtocolError, OsgpError, TransportError
 from ..wire import c1218, mep
-from ..wire.c1218 import ACK, FIRST, HEADER, MULTI, NAK, START, TOGGLE, Ack, Nak, Noise, Packet, PacketEvent, continues
+from ..wire.c1218 import ACK, FIRST, HEADER, MULTI, NAK, START, Ack, Nak, Noise, Packet, PacketEvent, continues
 from . import diagnose
 from .timing import BITS_PER_BYTE, DEFAULT_BAUD, DEFAULT_PACKET_SIZE, DEFAULT_PACKETS, Timing
 
@@ -108,7 +108,7 @@ class Link:
         self._limit = timing.retries
         self._last_sent: Packet | None = None
         # Receiver.
-        self._previous: tuple[int, int] | None = None
+        self._previous: Packet | None = None
         self._next: int | None = None
         self._parts = bytearray()
         self._naks_in_a_row = 0
@@ -363,14 +363,13 @@ class Link:
             if isinstance(event, Noise):
                 self._keep_noise(event.data, event.position)
                 continue
-            believed = len(self._noise) <= STRAY or event.position != self._noise_end
             if isinstance(event, PacketEvent):
                 self._decided = event.position + OVERHEAD + len(event.packet.data)
                 if self._noise:
                     self.counts.mep_messages += len(mep.find(bytes(self._noise)))
                     self._noise.clear()
                 self._packet(event.packet, now)
-            elif not believed:
+            elif not self._believed(event.position):
                 self._keep_noise(bytes((ACK if isinstance(event, Ack) else NAK,)), event.position)
             else:
                 self._decided = event.position + 1
@@ -382,6 +381,18 @@ class Link:
                         self._acknowledged(now)
                     else:
                         self._again(now, refused=True)
+
+    def _believed(self, position: int) -> bool:
+        """Whether an ACK or NAK is one: not within or right behind other bytes, unless these are whole MEP messages."""
+        if len(self._noise) <= STRAY or position != self._noise_end:
+            return True
+        at = 0
+        while at + mep.LENGTH <= len(self._noise):
+            size = int.from_bytes(self._noise[at : at + mep.LENGTH])
+            if not size:
+                return False
+            at += mep.LENGTH + size
+        return at == len(self._noise)
 
     def _keep_noise(self, data: bytes, position: int) -> None:
         self.counts.noise_bytes += len(data)
@@ -405,8 +416,7 @@ class Link:
         self.counts.packets_received += 1
         self.heard_at = now
         self._naks_in_a_row = 0
-        mark = (packet.control & TOGGLE, packet.crc)
-        if mark == self._previous:
+        if packet == self._previous:
             self.counts.duplicates += 1
             self._queue(bytes((ACK,)), now)
             return
@@ -415,7 +425,7 @@ class Link:
             self.counts.naks_sent += 1
             self._queue(bytes((NAK,)), now)
             return
-        self._previous = mark
+        self._previous = packet
         if self._waiting:
             self.drop()
             self.delivered = True

@@ -250,9 +250,14 @@ def parse_response(request: Request, message: bytes) -> Response:
         case Negotiate(size, packets, bauds):
             if len(rest) not in (3, 4):
                 raise _strange(request, message, "packet size, number of packets and baud rate were expected")
-            got = Negotiated(int.from_bytes(rest[:2]), rest[2], BAUDS.get(rest[3]) if len(rest) == 4 else None)
-            if not (LEAST_PACKET <= got.packet_size <= size and 1 <= got.packets <= packets):
-                raise _strange(request, message, f"{got.packets} packets of {got.packet_size} bytes were not offered")
+            got = Negotiated(
+                # A meter that names more than it was offered says what it could do.
+                min(int.from_bytes(rest[:2]), size),
+                min(rest[2], packets),
+                BAUDS.get(rest[3]) if len(rest) == 4 else None,
+            )
+            if got.packet_size < LEAST_PACKET or got.packets < 1:
+                raise _strange(request, message, f"{got.packets} packets of {got.packet_size} bytes are of no use")
             if bauds and got.baud is not None and got.baud not in bauds:
                 raise _strange(request, message, f"{got.baud} bit/s was not offered")
             return got

@@ -144,7 +144,7 @@ class SharedPort:
         self._messages = deque(messages)
         self._every_s = every_s
         self._idle_s = idle_s
-        self._next: float | None = None
+        self._next: float | None = 0.0 if self._messages else None
         self._heard = 0.0
 
     @property
@@ -167,17 +167,17 @@ class SharedPort:
     def tick(self, now: float) -> bytes:
         """Time has passed; gives bytes to write."""
         if not self.optical:
-            return self._message(now) if self._next is None or now >= self._next else b""
+            return self._message(now) if self._next is not None and now >= self._next else b""
         if self.machine.deadline() is None and now >= self._heard + self._idle_s:
             self.optical = False
-            self._next = now
+            self._next = now if self._messages else None
             return b""
         return self.machine.tick(now)
 
     def _message(self, now: float) -> bytes:
-        self._next = now + self._every_s
         if not self._messages:
             return b""
+        self._next = now + self._every_s
         self._messages.rotate(-1)
         return self._messages[-1]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import serial
 
@@ -16,6 +17,8 @@ from ..errors import TransportError
 
 #: After the first byte everything that is there is taken, at most so much at once.
 CHUNK: Final = 4096
+#: URLs of ports that stand elsewhere.
+NETWORK: Final = ("socket://", "rfc2217://")
 
 
 class SerialPort:
@@ -29,6 +32,8 @@ class SerialPort:
         self.name = name
         self._closed = False
         try:
+            if name.startswith(NETWORK) and urlsplit(name).port is None:
+                raise ValueError("host and port number are missing")
             self._serial: Any = serial.serial_for_url(
                 name, do_not_open=True, baudrate=baud, timeout=1.0, write_timeout=10
             )
@@ -108,12 +113,9 @@ def _not_open(name: str, error: Exception) -> TransportError:
     """Why a port could not be opened."""
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
-    network = name.startswith(("socket://", "rfc2217://"))
     if isinstance(error, ValueError):
         return _bad_url(name, error)
-    if network:
-        if "expected a string in the form" in text:
-            return _bad_url(name, error)
+    if name.startswith(NETWORK):
         hint = "check host, port number and that the converter or simulator is running and has no other client"
         return TransportError("port.no_connection", f"{name}: no connection: {text}", hint, port=name)
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "FileNotFoundError" in text:
