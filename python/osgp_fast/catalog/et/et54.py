@@ -21,7 +21,9 @@ ET54 = table(
             "Interface Compatibility Settings",
             at="0",
         ),
-        reserved(78, at="2"),
+        reserved(67, at="2"),
+        u16("et74_entries", "ET74 Entry Count", at="69", vci=M, since="3.60", since_cpm="1.20", page=136),
+        reserved(9, at="71", name="reserved_2"),
         u16("et79_entries", "ET79 Entry Count", at="80", vci=M),
     ],
 )
