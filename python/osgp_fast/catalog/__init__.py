@@ -17,7 +17,20 @@ from typing import Any, Final
 from . import mbus
 from ._model import Field, Table
 
-__all__ = ["PROCEDURES", "TABLES", "Field", "Table", "alarms", "catalog_json", "errata", "event_codes", "sources"]
+__all__ = [
+    "PROCEDURES",
+    "TABLES",
+    "Field",
+    "Table",
+    "alarms",
+    "catalog_json",
+    "errata",
+    "event_codes",
+    "present_order",
+    "sources",
+    "summation_order",
+    "unlisted_summations",
+]
 
 
 def _all(room: str) -> Iterator[Table]:
@@ -45,6 +58,25 @@ def sources() -> list[dict[str, Any]]:
     """The source IDs 0 to 244: name, quantity, unit, scale, OBIS. Source: MEP guide pp. 203-207."""
     rows: list[dict[str, Any]] = _load("sources.json")["sources"]
     return rows
+
+
+def present_order() -> list[int]:
+    """The source IDs of BT28's present values in the order of the guides' list, which BT27 may replace."""
+    return [row["source"] for row in _load("sources.json")["bt28_default_order"]]
+
+
+def summation_order() -> tuple[int, ...]:
+    """The source IDs of BT23's summations in the order of the guides' list, which BT22 may replace."""
+    from .bt.bt23 import SUMMATION_SOURCES
+
+    return SUMMATION_SOURCES
+
+
+def unlisted_summations() -> tuple[tuple[int, str, str], ...]:
+    """The summations that no source ID names, VAh of the quadrants: place, quantity, unit."""
+    from .bt.bt23 import UNLISTED_SUMMATIONS
+
+    return UNLISTED_SUMMATIONS
 
 
 def event_codes() -> dict[str, Any]:
@@ -103,6 +135,9 @@ def catalog_json() -> str:
     value: dict[str, list[Any]] = {
         "tables": tables,
         "sources": [{k: s[k] for k in keep} for s in sources()],
+        "summation_order": list(summation_order()),
+        "unlisted_summations": [list(row) for row in unlisted_summations()],
+        "present_order": present_order(),
         "events": [[k, v] for k, v in sorted(event_names().items())],
         "alarms": [list(alarm) for alarm in alarms()],
         **mbus.to_json(),
