@@ -176,6 +176,8 @@ class _Flat:
             for member in f.of:
                 self.page = member.page or self.page
                 self.row(member, f"{prefix}{f.name}.{member.name}", offset, inside, arrays, parent=f)
+            if f.content:
+                self.fields(f.content, f"{prefix}{f.name}.", offset, inside, arrays)
         return offset + size * here
 
     def array(self, f: Field, prefix: str, offset: Sum, when: Sum, arrays: Sequence[dict[str, Any]]) -> Sum:
@@ -194,6 +196,10 @@ class _Flat:
             stride = first if f.stride is None else self.formula(f.stride)
             axis["stride"] = stride.value()
             size = count * stride
+            for i, element in enumerate(f.elements):
+                self.page = element.page or self.page
+                there = Sum(int(count.const > i)) if not count.terms else Sum(0, ((f"({count} > {i})", 1),))
+                self.row(element, f"{prefix}{f.name}.{i}", offset + stride.scale(i), when * there, arrays)
         if f.index is not None:
             self.formula.indices.pop(f.index)
         return size
