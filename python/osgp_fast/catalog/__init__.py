@@ -14,6 +14,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Final
 
+from . import mbus
 from ._model import Field, Table
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "TABLES",
     "Field",
     "Table",
+    "alarms",
     "catalog_json",
+    "errata",
     "event_codes",
     "present_order",
     "sources",
@@ -88,6 +91,26 @@ def event_names() -> dict[int, str]:
     return {int(k): v for k, v in {**codes["standard"], **codes["manufacturer"]}.items()}
 
 
+def errata(id: str) -> str:
+    """Where the guides contradict themselves about a table, and how they were read; Markdown, empty where they do not."""
+    path = Path(__file__).parent / "errata" / f"{id}.md"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def alarms() -> list[tuple[int, int, str]]:
+    """Every alarm of BT03: byte, bit from the least significant one, and name as printed, in the order of the guide.
+
+    The modes in byte 0 are none. A word of several bytes has its bit 8 in the byte behind.
+    """
+    return [
+        (int(word.at) + bit.bits[0] // 8, bit.bits[0] % 8, bit.spec)
+        for word in TABLES["BT03"].fields
+        if word.name != "mode"
+        for bit in word.of
+        if isinstance(word.at, str) and bit.bits is not None
+    ]
+
+
 #: What Rust needs of a row: how to lay it out and how to read it. The words stay here.
 _LAYOUT: Final = ("name", "type", "at", "size", "bits", "count", "max", "index", "stride", "when", "clock")
 
@@ -116,6 +139,8 @@ def catalog_json() -> str:
         "unlisted_summations": [list(row) for row in unlisted_summations()],
         "present_order": present_order(),
         "events": [[k, v] for k, v in sorted(event_names().items())],
+        "alarms": [list(alarm) for alarm in alarms()],
+        **mbus.to_json(),
     }
     lists = (
         f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
