@@ -221,7 +221,7 @@ class Registers:
     remaining: bool = False
     present_demands: int = 0
     present_values: int = 18
-    sources: Sequence[int] = tuple(range(8)) + (26, 27, 28)
+    sources: Sequence[int] = (*range(8), 26, 27, 28)
     """Of summations; demands have sources 8 and up, coincident values 12 and up."""
     times: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
     """Event times of (demand, occurrence) that are other ones."""
