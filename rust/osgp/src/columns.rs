@@ -428,6 +428,11 @@ impl<T: ArrowNativeType> Stretches<T> {
         self.rows += n;
     }
 
+    /// How many rows there are if they are all the same, and then nothing is left of them; else 0.
+    pub(crate) fn take_uniform(&mut self) -> usize {
+        if self.rows == 0 { std::mem::take(&mut self.pending) } else { 0 }
+    }
+
     fn own(&mut self) -> &mut Nullable<T> {
         let rows = self.rows;
         self.values.get_or_insert_with(|| {

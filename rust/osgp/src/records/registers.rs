@@ -657,8 +657,17 @@ impl Plan {
         }
     }
 
+    /// The repeating columns of `rows` rows, with words of their own.
+    fn columns(&self, rows: usize, nulls: &mut Nulls) -> [ArrayRef; REPEATING] {
+        let mut words = std::array::from_fn(|_| Words::new());
+        let tiles = Tiles::new(&self.registers, &mut words);
+        let mut repeating = Repeating::new();
+        repeating.tile(&tiles, rows);
+        repeating.finish(&mut words, nulls)
+    }
+
     /// The columns that are the same for every record, with the words of this batch.
-    fn tiles(&self, batch: u64, words: &mut [Words; 6]) -> Rc<Tiles> {
+    fn tiles(&self, batch: u64, words: &mut [Words; 5]) -> Rc<Tiles> {
         let mut tiles = self.tiles.borrow_mut();
         match &*tiles {
             Some((of, tiles)) if *of == batch => tiles.clone(),
@@ -788,7 +797,7 @@ struct Tiles {
 }
 
 impl Tiles {
-    fn new(registers: &[Register], [_, kind, quantity, unit, obis, min_max]: &mut [Words; 6]) -> Self {
+    fn new(registers: &[Register], [kind, quantity, unit, obis, min_max]: &mut [Words; 5]) -> Self {
         let keys = |words: &mut Words, word: fn(&Register) -> Option<&'static str>| {
             Tile::new(registers.iter().map(|r| word(r).map(|w| words.key(w))).collect::<Vec<_>>())
         };
@@ -808,6 +817,125 @@ impl Tiles {
     }
 }
 
+/// How many columns repeat from record to record.
+const REPEATING: usize = 11;
+
+/// The columns that repeat from record to record.
+struct Repeating {
+    tier: Stretches<i8>,
+    kind: Stretches<i32>,
+    index: Stretches<i16>,
+    source: Stretches<i32>,
+    quantity: Stretches<i32>,
+    unit: Stretches<i32>,
+    obis: Stretches<i32>,
+    multiplier: Stretches<i32>,
+    occurrence: Stretches<i16>,
+    of_demand: Stretches<i16>,
+    min_max: Stretches<i32>,
+}
+
+impl Repeating {
+    fn new() -> Self {
+        Self {
+            tier: Stretches::new(),
+            kind: Stretches::new(),
+            index: Stretches::new(),
+            source: Stretches::new(),
+            quantity: Stretches::new(),
+            unit: Stretches::new(),
+            obis: Stretches::new(),
+            multiplier: Stretches::new(),
+            occurrence: Stretches::new(),
+            of_demand: Stretches::new(),
+            min_max: Stretches::new(),
+        }
+    }
+
+    fn tile(&mut self, tiles: &Tiles, n: usize) {
+        self.tier.tile(&tiles.tier, n);
+        self.kind.tile(&tiles.kind, n);
+        self.index.tile(&tiles.index, n);
+        self.source.tile(&tiles.source, n);
+        self.quantity.tile(&tiles.quantity, n);
+        self.unit.tile(&tiles.unit, n);
+        self.obis.tile(&tiles.obis, n);
+        self.multiplier.tile(&tiles.multiplier, n);
+        self.occurrence.tile(&tiles.occurrence, n);
+        self.of_demand.tile(&tiles.of_demand, n);
+        self.min_max.tile(&tiles.min_max, n);
+    }
+
+    fn push(&mut self, r: &Register, [kind, quantity, unit, obis, min_max]: &mut [Words; 5]) {
+        self.tier.repeat(r.tier, 1);
+        self.kind.repeat(Some(kind.key(KINDS[usize::from(r.kind)])), 1);
+        self.index.repeat(Some(r.index), 1);
+        self.source.repeat(r.source.id, 1);
+        self.quantity.repeat(r.source.quantity.map(|w| quantity.key(w)), 1);
+        self.unit.repeat(r.source.unit.map(|w| unit.key(w)), 1);
+        self.obis.repeat(r.source.obis.map(|w| obis.key(w)), 1);
+        self.multiplier.repeat(r.multiplier, 1);
+        self.occurrence.repeat(r.occurrence, 1);
+        self.of_demand.repeat(r.of_demand, 1);
+        self.min_max.repeat(r.min_max.map(|w| min_max.key(w)), 1);
+    }
+
+    fn finish(
+        &mut self,
+        [kind, quantity, unit, obis, min_max]: &mut [Words; 5],
+        n: &mut Nulls,
+    ) -> [ArrayRef; REPEATING] {
+        [
+            Arc::new(self.tier.finish::<Int8Type>(n)),
+            kind.finish(self.kind.finish(n)),
+            Arc::new(self.index.finish::<Int16Type>(n)),
+            Arc::new(self.source.finish::<Int32Type>(n)),
+            quantity.finish(self.quantity.finish(n)),
+            unit.finish(self.unit.finish(n)),
+            obis.finish(self.obis.finish(n)),
+            Arc::new(self.multiplier.finish::<Int32Type>(n)),
+            Arc::new(self.occurrence.finish::<Int16Type>(n)),
+            Arc::new(self.of_demand.finish::<Int16Type>(n)),
+            min_max.finish(self.min_max.finish(n)),
+        ]
+    }
+}
+
+/// Columns of the batch before, which serve the next one too where it repeats the same: it takes as many rows of them as it
+/// needs, and not a byte is written.
+#[derive(Default)]
+struct Kept {
+    repeating: Option<(Rc<Plan>, [ArrayRef; REPEATING])>,
+    snapshot: Option<(&'static str, ArrayRef)>,
+}
+
+impl Kept {
+    /// The repeating columns of a batch of whole records of one plan.
+    fn repeating(&mut self, plan: &Rc<Plan>, rows: usize, nulls: &mut Nulls) -> [ArrayRef; REPEATING] {
+        let same = self.repeating.as_ref().filter(|(of, _)| Rc::ptr_eq(of, plan)).map(|(_, columns)| columns[0].len());
+        if same.is_none_or(|len| len < rows) {
+            // At the second time it is worth while to make them as long as batches get.
+            let len = if same.is_some() { rows.max(BATCH_ROWS + plan.registers.len()) } else { rows };
+            self.repeating = Some((plan.clone(), plan.columns(len, nulls)));
+        }
+        let all = self.repeating.as_ref().map(|(_, columns)| columns.each_ref().map(|c| c.slice(0, rows)));
+        all.unwrap_or_else(|| plan.columns(rows, nulls))
+    }
+
+    /// The column `snapshot` of a batch that has only one.
+    fn snapshot(&mut self, name: &'static str, rows: usize) -> ArrayRef {
+        let kept = self.snapshot.take().filter(|(of, column)| *of == name && column.len() >= rows);
+        let (_, column) = kept.unwrap_or_else(|| {
+            let mut words = Words::new();
+            let key = words.key(name);
+            (name, words.finish(full::<Int32Type>(&mut vec![key; rows.max(BATCH_ROWS)])))
+        });
+        let part = column.slice(0, rows);
+        self.snapshot = Some((name, column));
+        part
+    }
+}
+
 /// The columns of the registers.
 pub(super) struct Rows {
     schema: SchemaRef,
@@ -819,33 +947,25 @@ pub(super) struct Rows {
     len: usize,
     /// Whole records of one plan whose repeating columns are not yet there.
     run: Option<(Rc<Plan>, usize)>,
-    /// Meter, kind, quantity, unit, OBIS, min_max.
-    words: [Words; 6],
+    meters: Words,
     snapshots: Words,
+    /// Kind, quantity, unit, OBIS, min_max.
+    words: [Words; 5],
     meter: Stretches<i32>,
     snapshot: Stretches<i32>,
     time: Stretches<i64>,
     season: Stretches<i8>,
-    tier: Stretches<i8>,
-    kind: Stretches<i32>,
-    index: Stretches<i16>,
-    source: Stretches<i32>,
-    quantity: Stretches<i32>,
-    unit: Stretches<i32>,
-    obis: Stretches<i32>,
+    repeating: Repeating,
     value: Vec<i64>,
     event_time: Stretches<i64>,
-    multiplier: Stretches<i32>,
     cumulative: Stretches<i64>,
     continuous: Stretches<i64>,
-    occurrence: Stretches<i16>,
-    of_demand: Stretches<i16>,
-    min_max: Stretches<i32>,
     demand_resets: Stretches<i16>,
     sequence: Stretches<i32>,
     bidn: Stretches<i32>,
     read_at: Stretches<i64>,
     nulls: Nulls,
+    kept: Kept,
 }
 
 impl Rows {
@@ -859,32 +979,24 @@ impl Rows {
             batch: 0,
             len: 0,
             run: None,
-            words: std::array::from_fn(|_| Words::new()),
+            meters: Words::new(),
             snapshots: Words::new(),
+            words: std::array::from_fn(|_| Words::new()),
             meter: Stretches::new(),
             snapshot: Stretches::new(),
             time: Stretches::new(),
             season: Stretches::new(),
-            tier: Stretches::new(),
-            kind: Stretches::new(),
-            index: Stretches::new(),
-            source: Stretches::new(),
-            quantity: Stretches::new(),
-            unit: Stretches::new(),
-            obis: Stretches::new(),
+            repeating: Repeating::new(),
             value: Vec::new(),
             event_time: Stretches::new(),
-            multiplier: Stretches::new(),
             cumulative: Stretches::new(),
             continuous: Stretches::new(),
-            occurrence: Stretches::new(),
-            of_demand: Stretches::new(),
-            min_max: Stretches::new(),
             demand_resets: Stretches::new(),
             sequence: Stretches::new(),
             bidn: Stretches::new(),
             read_at: Stretches::new(),
             nulls: Nulls::new(),
+            kept: Kept::default(),
         }
     }
 
@@ -948,18 +1060,7 @@ impl Rows {
         self.flush();
         let registers = &plan.registers[item.rows.clone()];
         for r in registers {
-            let [_, kind, quantity, unit, obis, min_max] = &mut self.words;
-            self.tier.repeat(r.tier, 1);
-            self.kind.repeat(Some(kind.key(KINDS[usize::from(r.kind)])), 1);
-            self.index.repeat(Some(r.index), 1);
-            self.source.repeat(r.source.id, 1);
-            self.quantity.repeat(r.source.quantity.map(|w| quantity.key(w)), 1);
-            self.unit.repeat(r.source.unit.map(|w| unit.key(w)), 1);
-            self.obis.repeat(r.source.obis.map(|w| obis.key(w)), 1);
-            self.multiplier.repeat(r.multiplier, 1);
-            self.occurrence.repeat(r.occurrence, 1);
-            self.of_demand.repeat(r.of_demand, 1);
-            self.min_max.repeat(r.min_max.map(|w| min_max.key(w)), 1);
+            self.repeating.push(r, &mut self.words);
             let scale = i64::from(r.multiplier.unwrap_or(1));
             self.value.push(number(data, r.at - item.at).unwrap_or(0) * scale);
         }
@@ -969,7 +1070,7 @@ impl Rows {
 
     /// The columns that come from the head of a record.
     fn head(&mut self, head: &Head, n: usize) {
-        let meter = *self.label_key.get_or_insert_with(|| self.words[0].key(&self.label));
+        let meter = *self.label_key.get_or_insert_with(|| self.meters.key(&self.label));
         let snapshot = match self.snapshot_key {
             Some((of, key)) if of == head.snapshot => key,
             _ => self.snapshots.key(head.snapshot),
@@ -1002,54 +1103,52 @@ impl Rows {
     fn flush(&mut self) {
         if let Some((plan, records)) = self.run.take() {
             let tiles = plan.tiles(self.batch, &mut self.words);
-            self.tiled(&tiles, records * plan.registers.len());
+            self.repeating.tile(&tiles, records * plan.registers.len());
         }
-    }
-
-    fn tiled(&mut self, tiles: &Tiles, n: usize) {
-        self.tier.tile(&tiles.tier, n);
-        self.kind.tile(&tiles.kind, n);
-        self.index.tile(&tiles.index, n);
-        self.source.tile(&tiles.source, n);
-        self.quantity.tile(&tiles.quantity, n);
-        self.unit.tile(&tiles.unit, n);
-        self.obis.tile(&tiles.obis, n);
-        self.multiplier.tile(&tiles.multiplier, n);
-        self.occurrence.tile(&tiles.occurrence, n);
-        self.of_demand.tile(&tiles.of_demand, n);
-        self.min_max.tile(&tiles.min_max, n);
     }
 
     pub(super) fn take(&mut self) -> Option<RecordBatch> {
         if self.len == 0 {
             return None;
         }
+        let rows = std::mem::take(&mut self.len);
+        let whole = self.run.take_if(|(plan, records)| *records * plan.registers.len() == rows);
         self.flush();
-        self.len = 0;
         self.batch += 1;
-        (self.label_key, self.snapshot_key) = (None, None);
         let n = &mut self.nulls;
-        let [meter, kind, quantity, unit, obis, min_max] = &mut self.words;
+        let [tier, kind, index, source, quantity, unit, obis, multiplier, occurrence, of_demand, min_max] = match whole
+        {
+            Some((plan, _)) => self.kept.repeating(&plan, rows, n),
+            None => self.repeating.finish(&mut self.words, n),
+        };
+        self.label_key = None;
+        let snapshot = match self.snapshot_key.take() {
+            Some((name, _)) if self.snapshot.take_uniform() == rows => {
+                self.snapshots = Words::new();
+                self.kept.snapshot(name, rows)
+            }
+            _ => self.snapshots.finish(self.snapshot.finish(n)),
+        };
         let columns: Vec<ArrayRef> = vec![
-            meter.finish(self.meter.finish(n)),
-            self.snapshots.finish(self.snapshot.finish(n)),
+            self.meters.finish(self.meter.finish(n)),
+            snapshot,
             Arc::new(self.time.finish::<TimestampMicrosecondType>(n)),
             Arc::new(self.season.finish::<Int8Type>(n)),
-            Arc::new(self.tier.finish::<Int8Type>(n)),
-            kind.finish(self.kind.finish(n)),
-            Arc::new(self.index.finish::<Int16Type>(n)),
-            Arc::new(self.source.finish::<Int32Type>(n)),
-            quantity.finish(self.quantity.finish(n)),
-            unit.finish(self.unit.finish(n)),
-            obis.finish(self.obis.finish(n)),
+            tier,
+            kind,
+            index,
+            source,
+            quantity,
+            unit,
+            obis,
             Arc::new(full::<Int64Type>(&mut self.value)),
             Arc::new(self.event_time.finish::<TimestampMicrosecondType>(n)),
-            Arc::new(self.multiplier.finish::<Int32Type>(n)),
+            multiplier,
             Arc::new(self.cumulative.finish::<Int64Type>(n)),
             Arc::new(self.continuous.finish::<Int64Type>(n)),
-            Arc::new(self.occurrence.finish::<Int16Type>(n)),
-            Arc::new(self.of_demand.finish::<Int16Type>(n)),
-            min_max.finish(self.min_max.finish(n)),
+            occurrence,
+            of_demand,
+            min_max,
             Arc::new(self.demand_resets.finish::<Int16Type>(n)),
             Arc::new(self.sequence.finish::<Int32Type>(n)),
             Arc::new(self.bidn.finish::<Int32Type>(n)),
