@@ -9,8 +9,10 @@ use arrow_array::{Array, RecordBatch};
 use osgp::image::{TableId, TableImage};
 use osgp::records::{Decoder, Kind, Options, Shape};
 
+type Tables = Vec<(TableId, Vec<u8>)>;
+
 /// A meter with `blocks` days of 15-minute intervals of four channels.
-fn meter(blocks: u16) -> Vec<(TableId, Vec<u8>)> {
+fn meter(blocks: u16) -> Tables {
     const INTERVALS: usize = 96;
     const CHANNELS: usize = 4;
     let mut bt61 = vec![0, 0, 0, 0, 0, 0x0C, 0x20];
@@ -36,7 +38,7 @@ fn meter(blocks: u16) -> Vec<(TableId, Vec<u8>)> {
 }
 
 /// The tables of a meter without demand whose BT23 was read so many times.
-fn registers(reads: usize) -> Vec<(TableId, Vec<u8>)> {
+fn registers(reads: usize) -> Tables {
     let bt21 = vec![3, 12, 5, 11, 0, 0, 0, 4, 0, 41];
     let bt22 = vec![0, 1, 2, 3, 4, 5, 6, 7, 26, 27, 28];
     let bt23 = |n: usize| (0..55).flat_map(|i: usize| ((i * 10_000 + n) as i32).to_le_bytes()).collect();
@@ -85,7 +87,7 @@ fn copy(bytes: usize) -> f64 {
     best
 }
 
-fn report(name: &str, meters: &[(String, Vec<(TableId, Vec<u8>)>)], kind: Kind, options: &Options) {
+fn report(name: &str, meters: &[(String, Tables)], kind: Kind, options: &Options) {
     let input: usize = meters.iter().flat_map(|(_, t)| t).map(|(_, d)| d.len()).sum();
     let images: Vec<(&str, Vec<TableImage<'_>>)> = meters
         .iter()
