@@ -44,18 +44,18 @@ pub enum Op {
 
 impl Op {
     const ALL: [(&'static str, Op, u8); 12] = [
-        ("//", Op::Div, 3),
-        ("==", Op::Eq, 1),
-        ("!=", Op::Ne, 1),
-        ("<=", Op::Le, 1),
-        (">=", Op::Ge, 1),
-        ("<", Op::Lt, 1),
-        (">", Op::Gt, 1),
-        ("+", Op::Add, 2),
-        ("-", Op::Sub, 2),
-        ("*", Op::Mul, 3),
-        ("%", Op::Rem, 3),
-        ("??", Op::Else, 4),
+        ("//", Op::Div, 4),
+        ("==", Op::Eq, 2),
+        ("!=", Op::Ne, 2),
+        ("<=", Op::Le, 2),
+        (">=", Op::Ge, 2),
+        ("<", Op::Lt, 2),
+        (">", Op::Gt, 2),
+        ("+", Op::Add, 3),
+        ("-", Op::Sub, 3),
+        ("*", Op::Mul, 4),
+        ("%", Op::Rem, 4),
+        ("??", Op::Else, 1),
     ];
 
     /// The result on two numbers. Dimensions are far from the limits of `i64`; a row that is not saturates.
@@ -241,7 +241,7 @@ mod tests {
             ("size == 7", 1),
             ("size >= 8", 0),
             ("ET11.34 ?? 3 + 1", 4),
-            ("BT61.9[n] ?? 3 + 1", 103),
+            ("BT61.9[n] ?? 3 + 1", 102),
         ] {
             assert_eq!(value(text), want, "{text}");
         }
