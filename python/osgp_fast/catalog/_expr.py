@@ -20,7 +20,12 @@ _TOKEN: Final = re.compile(
     r"|(?P<op>//|\?\?|==|!=|<=|>=|[-+*%<>()\[\],]))"
 )
 _PRECEDENCE: Final = {
-    **{"??": 1, "+": 3, "-": 3, "*": 4, "//": 4, "%": 4},
+    "??": 1,
+    "+": 3,
+    "-": 3,
+    "*": 4,
+    "//": 4,
+    "%": 4,
     **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), 2),
 }
 # Catalogue expressions are short; a limit keeps a wrong row from becoming a stack overflow.
