@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod codec;
 pub mod columns;
 pub mod image;
 pub mod layout;
