@@ -45,6 +45,7 @@ PYTHON_RULES: dict[str, set[str]] = {
     # Explanations walk the line and the table alike: the one room for people that knows both sides of the image.
     "explain": {"catalog", "layout", "codec", "image", "wire", "scan", "security"},
     "_impl": {"_core", "image", "wire", "security", "scan", "records", "columns"},
+    "tables": {"catalog", "layout", "codec", "image", "_impl"},
     "dumps": {"image", "_impl"},
     # Images in memory are an input of their own.
     "decode": {"dumps", "_impl", "columns", "sinks", "image", "records"},

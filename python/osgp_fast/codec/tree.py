@@ -72,6 +72,7 @@ class _Word:
 @dataclass(slots=True)
 class _Array:
     name: str
+    path: str
     axis: Axis
     first: int
     nodes: tuple[_Node, ...]
@@ -123,7 +124,7 @@ def _array(row: Row, layout: Layout, path: str, packed: tuple[int, ...], depth: 
         yield _Packed(row.name, tuple(elements), _plain(row))
         return
     nodes = tuple(_shape(row.of, layout, f"{path}.", packed, depth + 1))
-    yield _Array(row.name, inside[0].axes[depth], min(leaf.offset for leaf in inside), nodes, _plain(row))
+    yield _Array(row.name, path, inside[0].axes[depth], min(leaf.offset for leaf in inside), nodes, _plain(row))
 
 
 # ---- bytes to values
@@ -166,7 +167,7 @@ class _Decoder:
             at = shift + i * node.axis.stride
             if node.first + at >= self.end:
                 if self.short is None:
-                    self.short = (node.name, node.first + at)
+                    self.short = (node.path, node.first + at)
                 break
             values.append(self.element(node.nodes, at, node.plain))
         return _cut(values)

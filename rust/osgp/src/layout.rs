@@ -89,7 +89,7 @@ impl Leaf {
 }
 
 /// All leaves of a table for one meter, in the order of the guide, and the bytes that they take.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The leaves.
     pub leaves: Vec<Leaf>,
