@@ -228,6 +228,8 @@ class _Encoder:
         #: The bytes of elements that found no place, and the first array that has such.
         self.surplus = 0
         self.crowded: str | None = None
+        #: What did not fit. A field may get its place or its size only when those that it depends on are there.
+        self.problems: list[TableError] = []
 
     def nodes(self, nodes: Sequence[_Node], shift: int, values: Any, path: str) -> None:
         if not isinstance(values, Mapping):
@@ -242,13 +244,14 @@ class _Encoder:
 
     def unplaced(self, path: str, value: Any) -> None:
         if value not in (None, 0, "", [], b"", {}):
-            raise TableError(
+            problem = TableError(
                 "table.no_place",
                 f"{self.table}.{path} has no place in this meter's {self.table}",
                 "leave it out, or change the dimensions that this meter is laid out with",
                 table=self.table,
                 path=path,
             )
+            self.problems.append(problem)
 
     def node(self, node: _Node, shift: int, value: Any, path: str) -> None:
         if isinstance(node, _Array):
@@ -260,7 +263,11 @@ class _Encoder:
             for i, (nodes, element) in enumerate(zip(node.elements, elements, strict=False)):
                 self.element(nodes, shift, element, f"{path}.{i}", node.plain)
         else:
-            raw = self.raw(node, value, path)
+            try:
+                raw = self.raw(node, value, path)
+            except TableError as problem:
+                self.problems.append(problem)
+                return
             at = node.leaf.offset + shift
             if at + len(raw) > len(self.out):
                 self.out.extend(bytes(at + len(raw) - len(self.out)))
@@ -337,6 +344,8 @@ def encode(
     encoder.nodes(shape(layout), 0, values, "")
     if encoder.crowded is not None:
         raise _too_many(table, encoder.crowded)
+    if encoder.problems:
+        raise encoder.problems[0]
     return bytes(encoder.out[: None if size is None else size]) + rest
 
 
@@ -364,6 +373,7 @@ def encode_table(
     Raises: TableError "table.size" where no length fits, and as `encode`; MissingDimension.
     """
     data, length = b"", size or 0
+    problem: TableError | None = None
     for _ in range(_ROUNDS):
 
         def own(offset: int, count: int, data: bytes = data) -> bytes:
@@ -371,20 +381,19 @@ def encode_table(
 
         layout = resolve(table, length, dimensions, data=own, variables=variables)
         encoder = _Encoder(table.id, layout.size if size is None else size)
-        settled = size is not None or layout.size + encoder.surplus == length
-        try:
-            encoder.nodes(shape(layout), 0, values, "")
-        except TableError as error:
-            # A field may get its place only when the fields that it depends on are there.
-            if error.code != "table.no_place" or (settled and bytes(encoder.out) == data):
-                raise
+        encoder.nodes(shape(layout), 0, values, "")
         new = bytes(encoder.out)
         wanted = len(new) + encoder.surplus if size is None else size
+        problem = next(iter(encoder.problems), None)
         if new == data and wanted == length:
             if encoder.crowded is not None:
                 raise _too_many(table.id, encoder.crowded)
+            if problem is not None:
+                raise problem
             return new
         data, length = new, wanted
+    if problem is not None:
+        raise problem
     raise TableError(
         "table.size",
         f"{table.id}: no length of the table fits its values",
