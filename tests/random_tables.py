@@ -13,8 +13,10 @@ from random import Random
 
 from osgp_fast.catalog import TABLES, _expr
 from osgp_fast.catalog._model import Field, Table
-from osgp_fast.layout import Layout, TableSet, keys, resolve
+from osgp_fast.layout import Layout, Leaf, TableSet, keys, resolve
 
+#: What a formula is for; a field that is used for several is made for the last.
+_USES = ("", "variable", "when", "count", "size", "stride", "firmware")
 #: Layout rounds until a table that is sized by its own fields has all of them.
 _ROUNDS = 30
 
@@ -84,8 +86,7 @@ def dimensions() -> dict[str, dict[str, str]]:
             for name in _expr.references(formula):
                 if isinstance(name, _expr.Ref) and name.table in TABLES and name.key != "size":
                     path = keys(TABLES[name.table])[name.key]
-                    if use == "stride" or path not in out[name.table]:
-                        out[name.table][path] = use
+                    out[name.table][path] = max(use, out[name.table].get(path, ""), key=_USES.index)
     out["BT01"]["firmware"] = "firmware"
     return out
 
@@ -94,15 +95,27 @@ def _small(random: Random, use: str, bits: int) -> int:
     if use == "firmware":
         return random.choice((0x3155, 0x3155, 0x4018))
     # An entry size is believed whatever it is: too small for its fields, or larger.
-    most = 64 if use == "stride" else 3
+    most = {"stride": 64, "size": 40}.get(use, 3)
     return min(random.randrange(most + 1), (1 << bits) - 1)
 
 
-def _places(layout: Layout) -> Iterator[tuple[str, tuple[int, ...], int, int, tuple[int, int]]]:
-    """Path, element, offset, size and bits of everything in a layout."""
+def places(layout: Layout) -> Iterator[tuple[Leaf, tuple[int, ...], int]]:
+    """Everything in a layout with its element and its offset."""
     for leaf in layout.leaves:
         for index in product(*(range(axis.count) for axis in leaf.axes)):
-            yield leaf.path, (*leaf.packed, *index), leaf.at(*index), leaf.size, leaf.bits or (0, 8 * leaf.size - 1)
+            yield leaf, (*leaf.packed, *index), leaf.at(*index)
+
+
+def _noise(random: Random, leaf: Leaf) -> bytes:
+    """Random bytes; of dates, most are such as exist."""
+    most = random.choice((0, 9, 9, 9, 255, 256))
+    if leaf.type not in ("stime_date", "ltime_date", "date", "ansi_date", "time", "char") or most == 256:
+        return random.randbytes(leaf.size)
+    if most == 255:
+        return b"\xff" * leaf.size
+    if leaf.type == "ansi_date":
+        return (random.randrange(128) | random.randint(1, 12) << 7 | random.randint(1, 28) << 11).to_bytes(2, "little")
+    return bytes(most and random.randint(1, most) for _ in range(leaf.size))
 
 
 class _Maker:
@@ -122,9 +135,11 @@ class _Maker:
 
     def fill(self, layout: Layout, data: bytearray) -> bytes:
         """Put the dimensions in their places."""
-        for path, element, offset, size, (low, high) in _places(layout):
+        for leaf, element, offset in places(layout):
+            path, size = leaf.path, leaf.size
             if path not in self.small or size == 0:
                 continue
+            low, high = leaf.bits or (0, 8 * size - 1)
             width = high - low + 1
             value = self.values.setdefault((path, element), _small(self.random, self.small[path], width))
             order = "big" if self.small[path] == "firmware" else "little"
@@ -144,8 +159,8 @@ class _Maker:
         else:
             raise AssertionError(f"{self.table.id} does not settle")
         noise = bytearray(layout.size)
-        for _, _, offset, length, _ in _places(layout):
-            noise[offset : offset + length] = self.random.randbytes(length)
+        for leaf, _, offset in places(layout):
+            noise[offset : offset + leaf.size] = _noise(self.random, leaf)
         return self.fill(layout, noise)
 
 

@@ -106,7 +106,8 @@ def parse_transaction(data: bytes | memoryview) -> Transaction:
     end = size - _NUMBER
     if _u16(raw, end) != number:
         raise _broken(f"number {_u16(raw, end)} at its end", f"{number} as at its start", end)
-    start, groups = _HEAD, ()
+    start = _HEAD
+    groups: tuple[int, ...] = ()
     if type == GROUP_REQUESTS:
         start, groups = _groups(raw, end)
     messages = tuple(_messages(raw, start, end))
@@ -117,9 +118,9 @@ def parse_transaction(data: bytes | memoryview) -> Transaction:
 
 def _groups(raw: bytes, end: int) -> tuple[int, tuple[int, ...]]:
     start = _HEAD + 1
-    stop = start + 2 * raw[_HEAD] if end > _HEAD else start
+    stop = start + 2 * raw[_HEAD]
     if stop > end:
-        raise _broken("a list of groups that is longer than it", f"{end - start} bytes at most", _HEAD)
+        raise _broken(f"a list of groups up to byte {stop}", f"its end, which is at {end}", _HEAD)
     return stop, tuple(_u16(raw, at) for at in range(start, stop, 2))
 
 

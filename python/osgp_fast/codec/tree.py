@@ -267,6 +267,9 @@ class _Encoder:
                 raw = self.raw(node, value, path)
             except TableError as problem:
                 self.problems.append(problem)
+                if isinstance(value, bytes | bytearray | memoryview):
+                    # In a longer table it may have more room.
+                    self.surplus += max(0, len(value) - node.leaf.size)
                 return
             at = node.leaf.offset + shift
             if at + len(raw) > len(self.out):
@@ -325,11 +328,16 @@ class _Encoder:
         path = path.rstrip(".")
         return TableError(
             "table.value",
-            f"{self.table}.{path}: {value!r} is not {wanted}",
+            f"{self.table}.{path}: {_shown(value)} is not {wanted}",
             table=self.table,
             path=path,
             expected=wanted,
         )
+
+
+def _shown(value: Any) -> str:
+    """A value in an error; bytes may be anything, a key too."""
+    return f"{len(value)} bytes" if isinstance(value, bytes | bytearray | memoryview) else repr(value)
 
 
 def encode(
