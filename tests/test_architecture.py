@@ -65,7 +65,8 @@ RUST_RULES: dict[str, set[str]] = {
     "columns": set(),
     "scan": {"wire", "security", "image"},
     "layout": {"catalog", "image"},
-    "codec": {"layout", "image"},
+    # A tree of values has the names and types of the catalogue's rows.
+    "codec": {"layout", "image", "catalog"},
     "records": {"codec", "columns", "layout", "image", "catalog"},
 }
 # Files of one room that stand beside it.

@@ -437,3 +437,133 @@ fn date(year: u8, month: u16, day: u16) -> Option<Value> {
     }
     Some(Value::Date { year, month: month as u8, day: day as u8 })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::{STAND_INS, TableSet, needs};
+
+    fn table(id: &str) -> TableIx {
+        Catalog::get().id(id).unwrap()
+    }
+
+    fn decoded<'d>(id: &str, data: &'d [u8], others: &[(&str, &[u8])]) -> Decoded<'d> {
+        let mut set = TableSet::default();
+        for (other, bytes) in others {
+            set.insert(table(other), bytes);
+        }
+        set.insert(table(id), data);
+        decode(&set.layout(table(id)).unwrap(), table(id), data)
+    }
+
+    #[test]
+    fn types() {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let moment = |second, utc| Value::DateTime { year: 2024, month: 2, day: 29, hour: 23, minute: 59, second, utc };
+        let stime = Kind::Moment { utc: true };
+        let ltime = Kind::Moment { utc: false };
+        let none = Type::Octets;
+        for (ty, kind, raw, want) in [
+            (Type::Signed, Kind::Int, &b"\xfe\xff\xff"[..], Value::Int(-2)),
+            (Type::Unsigned, Kind::Int, b"\xff\xff\xff\xff\xff\xff", Value::Int((1 << 48) - 1)),
+            (Type::UnsignedBe, Kind::Int, b"\x31\x55", Value::Int(0x3155)),
+            (none, Kind::Text, b"\0a\xe9 \0\0", text("\0a\u{e9} ")),
+            (none, Kind::Digits, b"\x12\x3f\0", text("123F00")),
+            (none, Kind::Set, b"\x81\x02", Value::Bits(vec![0, 7, 9])),
+            (none, stime, b"\x18\x02\x1d\x17\x3b", moment(0, true)),
+            (none, ltime, b"\x18\x02\x1d\x17\x3b\x3a", moment(58, false)),
+            (none, ltime, b"\0\0\0\0\0\0", Value::Null),
+            (none, stime, b"\x17\x02\x1d\x17\x3b", Value::Bytes(b"\x17\x02\x1d\x17\x3b".to_vec())),
+            (none, stime, b"\xff\xff\xff\xff\xff", Value::Bytes(vec![0xff; 5])),
+            (none, ltime, b"\x18\x02\x1d\x18\0\0", Value::Bytes(b"\x18\x02\x1d\x18\0\0".to_vec())),
+            (none, Kind::Date, b"\x64\x02\x1c", Value::Date { year: 2100, month: 2, day: 28 }),
+            (none, Kind::Date, b"\x64\x02\x1d", Value::Bytes(b"\x64\x02\x1d".to_vec())),
+            (none, Kind::Date, b"\x64\0\x01", Value::Bytes(b"\x64\0\x01".to_vec())),
+            (Type::Unsigned, Kind::AnsiDate, b"\x18\xe9", Value::Date { year: 2024, month: 2, day: 29 }),
+            (Type::Unsigned, Kind::AnsiDate, b"\0\0", Value::Null),
+            (Type::Unsigned, Kind::AnsiDate, b"\xff\xff", Value::Bytes(vec![0xff, 0xff])),
+            (none, Kind::Time, b"\0\0\0", Value::Time { hour: 0, minute: 0, second: 0 }),
+            (none, Kind::Time, b"\x18\0\0", Value::Bytes(b"\x18\0\0".to_vec())),
+            (none, Kind::Octets, b"\x01\0", Value::Bytes(b"\x01\0".to_vec())),
+        ] {
+            assert_eq!(value(ty, kind, raw), want, "{kind:?} {raw:?}");
+        }
+    }
+
+    #[test]
+    fn words() {
+        let member = |name, low, high, flag| Member { name, low, high, flag };
+        let of = [member("a", 0, 0, true), member("b", 1, 3, false), member("far", 60, 62, false)];
+        let want =
+            vec![("a", Value::Bool(true)), ("b", Value::Int(5)), ("far", Value::Int(0)), (REST, Value::Int(0xF0))];
+        assert_eq!(word(&of, b"\xfb"), Value::Map(want));
+        let wide = Value::Wide(b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff".to_vec());
+        let want = vec![("a", Value::Bool(true)), (REST, wide)];
+        assert_eq!(word(&of[..1], &[0xff; 9]), Value::Map(want));
+    }
+
+    #[test]
+    fn whole_short_long() {
+        let bt61 = b"\x10\0\0\0\x11\x08\x20\x05\0\x18\0\x02\x3c";
+        let whole = decoded("BT61", bt61, &[]);
+        assert_eq!((whole.end, whole.rest, whole.short, whole.missing), (13, &[][..], None, None));
+        assert_eq!(whole.values.get("memory_length"), Some(&Value::Int(16)));
+        assert_eq!(whole.values.get("set.0.intervals"), Some(&Value::Int(24)));
+        assert_eq!(whole.values.get("flags.end_reading"), Some(&Value::Bool(true)));
+        assert_eq!(whole.values.get("set.1"), None);
+        let short = decoded("BT01", b"NES 8333", &[]);
+        assert_eq!(short.values.get("manufacturer"), Some(&Value::Text("NES ".to_owned())));
+        assert_eq!(short.values.get("model"), None);
+        assert_eq!((short.end, short.short), (8, Some(("model", 4))));
+        let long = decoded("BT20", &[1; 12], &[]);
+        assert_eq!((long.end, long.rest), (10, &[1, 1][..]));
+    }
+
+    #[test]
+    fn a_missing_table_is_named_and_its_stand_in_taken() {
+        let bt62 = decoded("BT62", &[0; 20], &[]);
+        assert_eq!((bt62.missing, bt62.values), (Some(table("BT61")), Value::Map(Vec::new())));
+        for (of, other) in STAND_INS.map(|(of, other)| (table(of), table(other))) {
+            let users = Catalog::get().tables.iter().enumerate().map(|(i, _)| TableIx(i as u16));
+            for user in users.filter(|user| needs(*user).tables.contains(&of)) {
+                assert!(needs(user).tables.contains(&other), "{user:?}");
+            }
+        }
+        let entries = [0x1F, 0, 0, 0, 0, 2, 0, 0, 0];
+        let log = [0; 40];
+        let with = |id| decoded("BT74", &log, &[(id, &entries)]);
+        assert_eq!(with("BT70"), with("BT71"));
+        assert_eq!(with("BT70").missing, None);
+        assert_eq!(with("BT20").missing, Some(table("BT71")));
+    }
+
+    #[test]
+    fn no_two_tables_size_each_other() {
+        for (i, table) in Catalog::get().tables.iter().enumerate() {
+            let ix = TableIx(i as u16);
+            for other in &needs(ix).tables {
+                assert!(!needs(*other).tables.contains(&ix), "{} and {other:?}", table.id);
+            }
+        }
+    }
+
+    proptest! {
+        // Whatever the bytes of a meter: no panic, and no byte of the table is lost.
+        #[test]
+        fn any_bytes(seed in proptest::collection::vec(any::<u8>(), 64..512), pick: proptest::sample::Index, cut in 0..512_usize) {
+            let catalog = Catalog::get();
+            let ix = TableIx(pick.index(catalog.tables.len()) as u16);
+            let mut set = TableSet::default();
+            for (i, _) in catalog.tables.iter().enumerate() {
+                set.insert(TableIx(i as u16), &seed[i % seed.len()..]);
+            }
+            let data = &seed[..cut.min(seed.len())];
+            set.insert(ix, data);
+            let layout = set.layout(ix).unwrap();
+            let decoded = decode(&layout, ix, data);
+            prop_assert_eq!(decoded.end as usize + decoded.rest.len(), data.len());
+        }
+    }
+}
