@@ -25,6 +25,11 @@ Bytes = bytes | bytearray | memoryview
 Tables = Mapping[str | int, Bytes] | Mapping[str, Bytes] | Mapping[int, Bytes]
 
 _BY_NUMBER: Final = {table.number: table for table in TABLES.values()}
+#: What most callers call the tables, to their numbers.
+_NUMBERS: Final[Mapping[str | int, int]] = {
+    **{table.id: table.number for table in TABLES.values()},
+    **{number: number for number in _BY_NUMBER},
+}
 
 
 def decode_table(table: str | int, data: Bytes, *, tables: Tables | None = None) -> Decoded:
@@ -95,7 +100,9 @@ def _others(entry: Table, tables: Tables | None) -> dict[int, bytes]:
     """The tables of the catalogue that are not ``entry``, by number."""
     out: dict[int, bytes] = {}
     for name, raw in (tables or {}).items():
-        number = parse_table_name(name) if isinstance(name, str) else name
+        number = _NUMBERS.get(name)
+        if number is None:
+            number = parse_table_name(name) if isinstance(name, str) else name
         if number is None:
             raise UsageError(
                 "usage.table",
