@@ -203,3 +203,12 @@ def test_layouts_are_remembered_by_what_they_depend_on() -> None:
         both("ET52", head + bytes(6), {"BT01": bt01})
     with pytest.raises(KeyError):
         core.decode_table(4000, b"", {})
+
+
+def test_bytes_make_a_table_as_long_as_they_are() -> None:
+    data = encode_table("BT07", {"parameters": b"\x11\x22\x33\x44\x55"})
+    assert data[-5:] == b"\x11\x22\x33\x44\x55"
+    assert both("BT07", data, {})["parameters"] == b"\x11\x22\x33\x44\x55"
+    # A table that is given its length does not grow.
+    with pytest.raises(TableError, match="5 bytes is not"):
+        encode_table("BT07", {"parameters": b"\x11\x22\x33\x44\x55"}, size=len(data) - 1)
