@@ -16,6 +16,7 @@ __all__ = [
     "decode_files",
     "decode_images",
     "decode_meter",
+    "decode_table",
     "encode_packet",
     "mask_secrets",
     "masked_head",
@@ -294,6 +295,18 @@ def decode_meter(
     """The rows of one kind of one meter's images, a dict of columns per batch (times are integers, microseconds), and rejects.
 
     Raises: UsageError for a kind or shape that does not exist.
+    """
+
+# ---- one table in memory (rust/py/src/tables.rs) -----------------------------------------------------------------------
+
+def decode_table(
+    number: int, data: bytes, tables: dict[int, bytes], /
+) -> tuple[dict[str, Any], int, bytes, tuple[str, int] | None, str | None]:
+    """The tree of a table, where its description ends, the bytes behind it, the path and offset of the first field that is
+    not all there, and the table that was missed: `codec.Decoded` without the name. ``tables`` are others of the same meter
+    by number. How a table is laid out is remembered for the next one with the same dimensions.
+
+    Raises: KeyError for a number that the catalogue does not have.
     """
 
 # ---- wire formats (rust/py/src/wire.rs): the twins of `osgp_fast.wire`, `text_log` and `scan` -------------------------
