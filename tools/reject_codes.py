@@ -32,8 +32,10 @@ ROOMS = {
     "input": "A file or directory given to the command.",
     "meters": "What a meter says about itself (BT01, ET03).",
     "profile": "A load profile (BT64 to BT67). The other blocks and sets are decoded.",
+    "security": "A key, digest or message of the MEP port.",
     "table": "The bytes of a table.",
     "termineter": "A line of termineter's CSV. The other lines are decoded.",
+    "tls": "A TLS session of the MEP port.",
     "usage": "Options and arguments that do not go together.",
 }
 
