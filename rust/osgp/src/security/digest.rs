@@ -64,7 +64,7 @@ pub fn verify(key: &Key, request: &[u8], message: &[u8], given: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::security::messages::tests::{hex, vectors};
+    use crate::security::vectors::{hex, vectors};
 
     #[test]
     fn the_published_digest_of_a_12_byte_key() {

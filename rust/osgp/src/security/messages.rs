@@ -227,10 +227,10 @@ impl Exchange {
     pub fn read(&self, body: &[u8]) -> Result<Answer, Problem> {
         if let Some((sent, seal)) = body.split_last_chunk::<DIGEST>() {
             let clear = self.applied(sent);
-            if let Some((&code, data)) = clear.split_first() {
-                if verify(&self.key, &self.signed, &clear, seal) {
-                    return Ok(Answer { code, data: data.to_vec(), authentic: true });
-                }
+            if let Some((&code, data)) = clear.split_first()
+                && verify(&self.key, &self.signed, &clear, seal)
+            {
+                return Ok(Answer { code, data: data.to_vec(), authentic: true });
             }
         }
         const WITH_DIGEST: usize = 1 + DIGEST;
@@ -289,20 +289,10 @@ fn message(sent: &[u8], seal: &[u8; DIGEST]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::security::vectors::{hex, vectors};
     use proptest::prelude::*;
-    use serde_json::Value;
-
-    pub(in crate::security) fn vectors() -> Value {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/official_vectors.json");
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-    }
-
-    pub(in crate::security) fn hex(value: &Value) -> Vec<u8> {
-        let digits: Vec<u8> = value.as_str().unwrap().bytes().filter(|b| *b != b' ').collect();
-        digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-    }
 
     #[test]
     fn every_message_of_the_guide_both_ways() {

@@ -15,3 +15,19 @@ pub mod tls;
 pub mod tls_messages;
 
 pub use key::Key;
+
+#[cfg(test)]
+mod vectors {
+    use serde_json::Value;
+
+    /// The published vectors, which the Python tests read, too.
+    pub(super) fn vectors() -> Value {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/official_vectors.json");
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    pub(super) fn hex(value: &Value) -> Vec<u8> {
+        let digits: Vec<u8> = value.as_str().unwrap().bytes().filter(|b| *b != b' ').collect();
+        digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    }
+}
