@@ -20,7 +20,7 @@ from typing import Final
 from ..errors import LocalProtocolError, SecurityError
 from .digest import SIZE as DIGEST
 from .digest import digest, verify
-from .key import Key
+from .key import Key, used_bytes
 from .legacy_rc4 import Rc4, message_cipher
 
 #: Bytes of the length field.
@@ -65,7 +65,7 @@ class Exchange:
     which: int
     """Which of the keys it was made with."""
 
-    def __init__(self, key: Key | bytes, signed: bytes, message: bytes, cipher: Rc4 | None, which: int) -> None:
+    def __init__(self, key: bytes, signed: bytes, message: bytes, cipher: Rc4 | None, which: int) -> None:
         self._key, self._signed, self._cipher = key, signed, cipher
         self.message, self.which = message, which
 
@@ -76,6 +76,7 @@ class Exchange:
         Raises: LocalProtocolError "security.too_long", "security.empty"; SecurityError
         "security.key_length"; OverflowError.
         """
+        key = used_bytes(key)
         signed = body + sequence.to_bytes(SEQUENCE, "big")
         _check_size(body, SEQUENCE)
         seal = digest(key, signed)
@@ -88,6 +89,7 @@ class Exchange:
 
         ``body``: the message without its length field. Raises: SecurityError "security.too_short", "security.bad_digest".
         """
+        used = [used_bytes(key) for key in keys]
         if not 1 + SEQUENCE + DIGEST <= len(body) <= MAX_BODY:
             raise SecurityError(
                 "security.too_short" if len(body) <= MAX_BODY else "security.too_long",
@@ -97,7 +99,7 @@ class Exchange:
             )
         sent, seal = body[:-DIGEST], body[-DIGEST:]
         message = len(body).to_bytes(LENGTH, "big") + body
-        for which, key in enumerate(keys):
+        for which, key in enumerate(used):
             if verify(key, sent, seal):
                 return cls(key, sent, message, None, which)
             cipher = message_cipher(key, seal)

@@ -3,6 +3,7 @@
 mod bulk;
 mod columns;
 mod meter;
+mod security;
 mod wire;
 
 use pyo3::prelude::*;
@@ -16,5 +17,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     bulk::register(m)?;
     columns::register(m)?;
     meter::register(m)?;
+    security::register(m)?;
     wire::register(m)
 }
