@@ -26,8 +26,19 @@ KEY = Key(bytes(range(1, 17)))
 NAMED = identity(0x2164, 1)
 TIMEOUT_S = 20
 
-OPENSSL = shutil.which("openssl")
-needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
+
+def openssl() -> str | None:
+    """The command, if it is OpenSSL 3 or newer and not something else of its name."""
+    command = shutil.which("openssl")
+    if command is None:
+        return None
+    done = subprocess.run([command, "version"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    found = re.match(r"OpenSSL (\d+)", done.stdout)
+    return command if found and int(found[1]) >= 3 else None
+
+
+OPENSSL = openssl()
+needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="OpenSSL 3 is not installed")
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)

@@ -16,6 +16,8 @@ pub(super) const SERVER_FINISHED: &[u8] = b"server finished";
 const MASTER: usize = 48;
 /// Bytes of a block of SHA-384, up to which a key of HMAC is filled with zeros.
 const BLOCK: usize = 128;
+/// Bytes that SHA-384 gives.
+const OUTPUT: usize = 48;
 
 /// The pseudo-random function with SHA-384. `secret`: at most a block, as all are here.
 fn prf(secret: &[u8], label: &[u8], seed: [&[u8]; 2], out: &mut [u8]) {
@@ -25,14 +27,14 @@ fn prf(secret: &[u8], label: &[u8], seed: [&[u8]; 2], out: &mut [u8]) {
     let mac = |parts: &[&[u8]]| {
         let mut mac = keyed.clone();
         parts.iter().for_each(|part| mac.update(part));
-        mac.finalize().into_bytes()
+        Zeroizing::new(<[u8; OUTPUT]>::from(mac.finalize().into_bytes()))
     };
     let [first, second] = seed;
     let mut a = mac(&[label, first, second]);
-    for chunk in out.chunks_mut(48) {
-        let made = mac(&[&a, label, first, second]);
-        chunk.iter_mut().zip(made).for_each(|(to, from)| *to = from);
-        a = mac(&[&a]);
+    for chunk in out.chunks_mut(OUTPUT) {
+        let made = mac(&[a.as_slice(), label, first, second]);
+        chunk.iter_mut().zip(made.iter()).for_each(|(to, from)| *to = *from);
+        a = mac(&[a.as_slice()]);
     }
 }
 
