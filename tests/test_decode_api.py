@@ -233,7 +233,6 @@ def test_images_in_memory(kind: str) -> None:
 @pytest.mark.parametrize(
     ("options", "code"),
     [
-        ({"what": "registers"}, "usage.kind"),
         ({"what": "rejects"}, "usage.kind"),
         ({"what": "load_profile,events"}, "usage.kind"),
         ({"shape": "tall"}, "usage.shape"),

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["load_profile", "events", "meters", "channels"]
+Kind = Literal["load_profile", "events", "meters", "channels", "registers", "measurements", "alarms", "mbus"]
 Shape = Literal["long", "wide"]
 
 UTC_TIME: Final = "timestamp[us, UTC]"
+#: The meter's local clock, whose zone no table names.
+LOCAL_TIME: Final = "timestamp[us]"
 #: The most channels of a data set. Source: MEP guide p. 29.
 MAX_CHANNELS: Final = 16
 
@@ -89,6 +91,66 @@ _CHANNELS: Final = (
     Column("multiplier", "int32", True),
     _READ_AT,
 )
+_REGISTERS: Final = (
+    _s("meter"),
+    _s("snapshot"),
+    Column("time", LOCAL_TIME, True),
+    Column("season", "int8", True),
+    Column("tier", "int8", True),
+    _s("kind"),
+    Column("index", "int16"),
+    Column("source", "int32", True),
+    *_NAMED,
+    Column("value", "int64"),
+    Column("event_time", LOCAL_TIME, True),
+    Column("multiplier", "int32", True),
+    Column("cumulative", "int64", True),
+    Column("continuous_cumulative", "int64", True),
+    Column("occurrence", "int16", True),
+    Column("of_demand", "int16", True),
+    _s("min_max", True),
+    Column("demand_resets", "int16", True),
+    Column("sequence", "int32", True),
+    Column("bidn", "int32", True),
+    _READ_AT,
+)
+_MEASUREMENTS: Final = (
+    _s("meter"),
+    Column("source", "int32", True),
+    Column("index", "int16"),
+    *_NAMED,
+    Column("value", "float64"),
+    Column("raw", "int32"),
+    _READ_AT,
+)
+_ALARMS: Final = (
+    _s("meter"),
+    _s("alarm"),
+    _s("table"),
+    Column("byte", "int16"),
+    Column("bit", "int8"),
+    Column("active", "bool"),
+    _READ_AT,
+)
+_MBUS: Final = (
+    _s("meter"),
+    _s("log"),
+    Column("slot", "int8"),
+    Column("handle", "int32", True),
+    Column("time", LOCAL_TIME, True),
+    _s("manufacturer", True),
+    _s("serial", True),
+    _s("medium", True),
+    Column("version", "int16", True),
+    Column("status", "int16", True),
+    Column("record", "int16"),
+    _s("quantity", True),
+    _s("unit", True),
+    Column("value", "float64", True),
+    Column("text", "string", True),
+    Column("raw", "binary"),
+    _READ_AT,
+)
 REJECTS: Final[Sequence[Column]] = (
     Column("meter", "string", True),
     Column("table", "int32", True),
@@ -102,7 +164,26 @@ REJECTS: Final[Sequence[Column]] = (
     _READ_AT,
 )
 #: The kinds that can be decoded, in the order in which they are written.
-KINDS: Final[tuple[Kind, ...]] = ("load_profile", "events", "meters", "channels")
+KINDS: Final[tuple[Kind, ...]] = (
+    "load_profile",
+    "events",
+    "meters",
+    "channels",
+    "registers",
+    "measurements",
+    "alarms",
+    "mbus",
+)
+_FIXED: Final = {
+    "events": _EVENTS,
+    "meters": _METERS,
+    "channels": _CHANNELS,
+    "registers": _REGISTERS,
+    "measurements": _MEASUREMENTS,
+    "alarms": _ALARMS,
+    "mbus": _MBUS,
+    "rejects": REJECTS,
+}
 
 
 def columns(kind: str, shape: Shape = "long", delta: bool = False) -> Sequence[Column]:
@@ -111,4 +192,4 @@ def columns(kind: str, shape: Shape = "long", delta: bool = False) -> Sequence[C
         if shape == "wide":
             return (*_WIDE, _READ_AT)
         return (*_LONG, *((Column("delta", "int64", True),) if delta else ()), _READ_AT)
-    return {"events": _EVENTS, "meters": _METERS, "channels": _CHANNELS, "rejects": REJECTS}[kind]
+    return _FIXED[kind]

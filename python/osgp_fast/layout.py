@@ -6,16 +6,24 @@ Firmware rules and dimension formulas exist here and in the catalogue only; loop
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from ._numbers import integer_at
-from .catalog import _expr
-from .catalog._model import WIDTHS, Field, Table
+from .catalog import TABLES, _expr
+from .catalog._model import WIDTHS
+from .catalog._model import Field as Field
+from .catalog._model import Table as Table
 
 #: More leaves than any table of the guides has; a packed array of a damaged meter ends here.
 MAX_LEAVES: Final = 10_000
+
+
+#: Old firmware has no actual register or log dimensions; those of the largest configuration, of the same layout, stand in
+#: (Optical guide pp. 19, 49).
+STAND_INS: Final[Mapping[str, str]] = {"BT21": "BT20", "BT71": "BT70"}
+_FIRMWARE_4: Final = 4 << 12
 
 
 class MissingDimension(LookupError):
@@ -68,11 +76,18 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """All leaves of a table for one meter, in the order of the guide, and the bytes that they take."""
+    """All leaves of a table for one meter, in the order of the guide, and the bytes that they take.
+
+    ``fields`` are the rows that it was made from, ``missing`` the table without which it ends early, and ``notes`` what
+    others keep beside a layout, once they have made it.
+    """
 
     leaves: Sequence[Leaf]
     size: int
     by_path: Mapping[str, Sequence[Leaf]]
+    fields: Sequence[Field] = ()
+    missing: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, path: str, *packed: int) -> Leaf | None:
         """The leaf of that path, in those elements of packed arrays."""
@@ -92,7 +107,8 @@ def _names(field: Field) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
-def _is_packed(field: Field) -> bool:
+def is_packed(field: Field) -> bool:
+    """Whether the elements of an array differ in size, so that they stand one after another without a stride."""
     return field.index is not None and any(field.index in _names(f) for f in field.of)
 
 
@@ -160,7 +176,7 @@ class _Resolver:
             count = min(count, f.max)
         name = f.index or f.name
         prefix = f"{prefix}{f.name}."
-        if _is_packed(f):
+        if is_packed(f):
             for i in range(count):
                 self.index[name] = i
                 offset = self.fields(f.of, prefix, offset, axes, (*packed, i))
@@ -170,13 +186,14 @@ class _Resolver:
         # The axis stands before its stride is known, so the leaves are finished afterwards.
         try:
             end = self.fields(f.of, prefix, offset, axes, packed)
-            stride = end - offset if f.stride is None else max(end - offset, self.number(f.stride))
+            stride = end - offset if f.stride is None else max(0, self.number(f.stride))
         except MissingDimension:
             # Without its stride an array has no places.
-            for gone in self.leaves[mark:]:
-                self.by_path[gone.path].remove(gone)
-            del self.leaves[mark:]
+            self.drop(mark, lambda leaf: True)
             raise
+        if stride < end - offset:
+            # An element of older firmware: what would reach into the next one is not there.
+            self.drop(mark, lambda leaf: _end(leaf, len(axes)) > offset + stride)
         axis = Axis(f.name, count, stride)
         for i in range(mark, len(self.leaves)):
             old = self.leaves[i]
@@ -195,11 +212,27 @@ class _Resolver:
             same[same.index(old)] = new
         return offset + count * stride
 
+    def drop(self, mark: int, gone: Callable[[Leaf], bool]) -> None:
+        """Forget the leaves from ``mark`` on that are ``gone``."""
+        keep = []
+        for leaf in self.leaves[mark:]:
+            if gone(leaf):
+                self.by_path[leaf.path].remove(leaf)
+            else:
+                keep.append(leaf)
+        self.leaves[mark:] = keep
+
     def leaf(self, leaf: Leaf) -> None:
         if len(self.leaves) >= MAX_LEAVES:
             raise MissingDimension(self.table.id)
         self.leaves.append(leaf)
         self.by_path.setdefault(leaf.path, []).append(leaf)
+
+
+def _end(leaf: Leaf, outer: int) -> int:
+    """One past the last byte of a leaf in one element of the ``outer`` arrays around it."""
+    inner = leaf.axes[outer:]
+    return leaf.offset + leaf.size + sum(max(0, axis.count - 1) * axis.stride for axis in inner)
 
 
 def resolve(
@@ -209,21 +242,26 @@ def resolve(
     *,
     data: Callable[[int, int], bytes | memoryview | None] = lambda offset, size: None,
     variables: Mapping[str, int] | None = None,
+    partial: bool = False,
 ) -> Layout:
     """The layout of a table for one meter.
 
     ``size`` is the length of the table as read, ``data(offset, size)`` its bytes (some tables are sized by their own
     fields), ``variables`` answers to the questions that the table leaves open. Where the table is too short to tell how it
-    goes on, the layout ends there. Raises: MissingDimension of another table.
+    goes on, the layout ends there; where another table is missing, too, if ``partial``. Raises: MissingDimension of another
+    table.
     """
     resolver = _Resolver(table, size, data, dimensions, variables or {})
+    missing = None
     try:
         end = resolver.fields(table.fields, "", 0, (), ())
     except MissingDimension as error:
-        if error.table != table.id or not resolver.leaves:
+        other = error.table != table.id
+        if not partial and (other or not resolver.leaves):
             raise
-        end = max(leaf.offset + leaf.size for leaf in resolver.leaves)
-    return Layout(resolver.leaves, end, resolver.by_path)
+        end = max((_end(leaf, 0) for leaf in resolver.leaves), default=0)
+        missing = error.table if other else None
+    return Layout(resolver.leaves, end, resolver.by_path, table.fields, missing)
 
 
 @lru_cache(maxsize=256)
@@ -270,3 +308,56 @@ def integer(leaf: Leaf, index: tuple[int, ...], data: Callable[[int, int], bytes
     """The integer at one element of a leaf; None where its bytes are not there or it is no integer."""
     raw = data(leaf.at(*index), leaf.size)
     return None if raw is None else integer_at(leaf.type, raw, leaf.bits)
+
+
+class TableSet:
+    """The tables of one meter as bytes, by their ids: the `Dimensions` that they give each other."""
+
+    def __init__(self, tables: Mapping[str, bytes | memoryview]) -> None:
+        self.tables = dict(tables)
+        self.layouts: dict[str, Layout] = {}
+
+    def find(self, table: str) -> str:
+        """The table, or the one that stands in for it. Raises: MissingDimension."""
+        if table in self.tables:
+            return table
+        other = STAND_INS.get(table)
+        if other is None or other not in self.tables:
+            raise MissingDimension(table)
+        return other
+
+    def reader(self, table: str) -> Callable[[int, int], bytes | memoryview | None]:
+        """What gives the bytes of a table that are there."""
+        data = self.tables[table]
+
+        def get(offset: int, size: int) -> bytes | memoryview | None:
+            raw = data[offset : offset + size]
+            return raw if len(raw) == size else None
+
+        return get
+
+    def layout(self, table: str) -> Layout:
+        """The layout of one of the tables, as far as the others tell it."""
+        if table not in self.layouts:
+            self.layouts[table] = resolve(
+                TABLES[table], len(self.tables[table]), self, data=self.reader(table), partial=True
+            )
+        return self.layouts[table]
+
+    def value(self, ref: _expr.Ref, index: tuple[int, ...]) -> int:
+        """See `Dimensions`."""
+        table = self.find(ref.table)
+        found = self.layout(table)
+        leaf = find_ref(found.by_path, keys(TABLES[table]), ref.key, index)
+        value = None if leaf is None else integer(leaf, index[len(leaf.packed) :], self.reader(table))
+        if value is None:
+            raise MissingDimension(found.missing or ref.table)
+        return value
+
+    def length(self, table: str) -> int:
+        """See `Dimensions`."""
+        return len(self.tables[self.find(table)])
+
+    def gen4(self) -> int:
+        """See `Dimensions`."""
+        return int(self.value(_expr.Ref("BT01", "firmware", ()), ()) >= _FIRMWARE_4)

@@ -7,38 +7,46 @@ Decoders, encoder, documentation and the virtual meter read these rows; Rust rea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Final
 
+from . import mbus
 from ._model import Field, Table
-from .bt.bt00 import BT00
-from .bt.bt01 import BT01
-from .bt.bt20 import BT20
-from .bt.bt60 import BT60
-from .bt.bt61 import BT61
-from .bt.bt62 import BT62
-from .bt.bt63 import BT63
-from .bt.bt64 import BT64, BT65, BT66, BT67
-from .bt.bt71 import BT70, BT71
-from .bt.bt74 import BT74
-from .et.et03 import ET03
-from .et.et21 import ET21
-from .et.et42 import ET42
-from .et.et54 import ET54
-from .et.et55 import ET55
-from .et.et66 import ET66
-from .et.et79 import ET79
 
-__all__ = ["TABLES", "Field", "Table", "catalog_json", "event_codes", "sources"]
+__all__ = [
+    "PROCEDURES",
+    "TABLES",
+    "Field",
+    "Table",
+    "alarms",
+    "catalog_json",
+    "errata",
+    "event_codes",
+    "present_order",
+    "sources",
+    "summation_order",
+    "unlisted_summations",
+]
 
-_ALL: Final = (
-    *(BT00, BT01, BT20, BT60, BT61, BT62, BT63, BT64, BT65, BT66, BT67, BT70, BT71, BT74),
-    *(ET03, ET21, ET42, ET54, ET55, ET66, ET79),
-)
-#: Every table by its id, in the order of the guides.
-TABLES: Final[Mapping[str, Table]] = {t.id: t for t in _ALL}
+
+def _all(room: str) -> Iterator[Table]:
+    """The tables or procedures of the modules of one room, in order of their numbers."""
+    package = import_module(f".{room}", __name__)
+    found: dict[str, Table] = {}
+    for module in iter_modules(package.__path__, f"{package.__name__}."):
+        rows = vars(import_module(module.name)).values()
+        found |= {row.id: row for row in rows if isinstance(row, Table) and row.id.startswith(room.upper())}
+    yield from sorted(found.values(), key=lambda row: row.number)
+
+
+#: Every table by its id, basic tables first. A new module in ``bt`` or ``et`` is found by itself.
+TABLES: Final[Mapping[str, Table]] = {t.id: t for room in ("bt", "et") for t in _all(room)}
+#: Every procedure by its id (BPnn, EPnn): modules in ``bp`` and ``ep``.
+PROCEDURES: Final[Mapping[str, Table]] = {t.id: t for room in ("bp", "ep") for t in _all(room)}
 
 
 @cache
@@ -50,6 +58,25 @@ def sources() -> list[dict[str, Any]]:
     """The source IDs 0 to 244: name, quantity, unit, scale, OBIS. Source: MEP guide pp. 203-207."""
     rows: list[dict[str, Any]] = _load("sources.json")["sources"]
     return rows
+
+
+def present_order() -> list[int]:
+    """The source IDs of BT28's present values in the order of the guides' list, which BT27 may replace."""
+    return [row["source"] for row in _load("sources.json")["bt28_default_order"]]
+
+
+def summation_order() -> tuple[int, ...]:
+    """The source IDs of BT23's summations in the order of the guides' list, which BT22 may replace."""
+    from .bt.bt23 import SUMMATION_SOURCES
+
+    return SUMMATION_SOURCES
+
+
+def unlisted_summations() -> tuple[tuple[int, str, str], ...]:
+    """The summations that no source ID names, VAh of the quadrants: place, quantity, unit."""
+    from .bt.bt23 import UNLISTED_SUMMATIONS
+
+    return UNLISTED_SUMMATIONS
 
 
 def event_codes() -> dict[str, Any]:
@@ -64,12 +91,59 @@ def event_names() -> dict[int, str]:
     return {int(k): v for k, v in {**codes["standard"], **codes["manufacturer"]}.items()}
 
 
+def errata(id: str) -> str:
+    """Where the guides contradict themselves about a table, and how they were read; Markdown, empty where they do not."""
+    path = Path(__file__).parent / "errata" / f"{id}.md"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def alarms() -> list[tuple[int, int, str]]:
+    """Every alarm of BT03: byte, bit from the least significant one, and name as printed, in the order of the guide.
+
+    The modes in byte 0 are none. A word of several bytes has its bit 8 in the byte behind.
+    """
+    return [
+        (int(word.at) + bit.bits[0] // 8, bit.bits[0] % 8, bit.spec)
+        for word in TABLES["BT03"].fields
+        if word.name != "mode"
+        for bit in word.of
+        if isinstance(word.at, str) and bit.bits is not None
+    ]
+
+
+#: What Rust needs of a row: how to lay it out and how to read it. The words stay here.
+_LAYOUT: Final = ("name", "type", "at", "size", "bits", "count", "max", "index", "stride", "when", "clock")
+
+
+def _layout(row: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: row[key] for key in _LAYOUT if key in row}
+    return {**kept, "of": [_layout(member) for member in row["of"]]} if "of" in row else kept
+
+
 def catalog_json() -> str:
-    """The whole catalogue as the JSON text that the Rust crate embeds."""
+    """What the Rust crate embeds of the catalogue, as JSON, a table a line."""
     keep = ("id", "name", "quantity", "unit", "scale", "raw_unit", "energy_register_unit", "kind", "obis")
-    value = {
-        "tables": [t.to_json() for t in TABLES.values()],
+    tables = [
+        {
+            "id": t.id,
+            "number": t.number,
+            **({"variables": dict(t.variables)} if t.variables else {}),
+            "fields": [_layout(f.to_json()) for f in t.fields],
+        }
+        for t in TABLES.values()
+    ]
+    value: dict[str, list[Any]] = {
+        "tables": tables,
         "sources": [{k: s[k] for k in keep} for s in sources()],
-        "events": {str(k): v for k, v in sorted(event_names().items())},
+        "summation_order": list(summation_order()),
+        "unlisted_summations": [list(row) for row in unlisted_summations()],
+        "present_order": present_order(),
+        "events": [[k, v] for k, v in sorted(event_names().items())],
+        "alarms": [list(alarm) for alarm in alarms()],
+        **mbus.to_json(),
     }
-    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+    lists = (
+        f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
+        for name, rows in value.items()
+    )
+    return "{\n" + ",\n".join(lists) + "\n}\n"

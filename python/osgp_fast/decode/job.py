@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from ..columns import KINDS
 from ..errors import UsageError
 
-__all__ = ["LATER", "Job", "check_kinds", "make_job"]
-
-LATER: Final = ("registers", "measurements", "alarms", "mbus")
-"""Kinds that the contract names and a later version brings."""
+__all__ = ["Job", "check_kinds", "make_job"]
 
 OnReject = Literal["collect", "raise"]
 
@@ -56,10 +53,6 @@ def check_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
     if not wanted:
         raise UsageError("usage.kind", "no kind was named", f"kinds are {', '.join(KINDS)}")
     for kind in wanted:
-        if kind in LATER:
-            raise UsageError(
-                "usage.kind", f"{kind} cannot be decoded yet; a later version will", f"now there are {', '.join(KINDS)}"
-            )
         if kind not in KINDS:
             raise UsageError("usage.kind", f"there is no kind {kind!r}", f"kinds are {', '.join(KINDS)}")
     return tuple(k for k in KINDS if k in wanted)

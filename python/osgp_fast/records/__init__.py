@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..image import TableImage
 from ..reject import Reject
-from . import channels, events, load_profile, meters
+from . import alarms, channels, events, load_profile, mbus, measurements, meters, registers
 from ._meter import IDS, Meter, Options
 
 __all__ = ["NEEDS", "MeterResult", "Options", "decode_meter", "without_decoder"]
@@ -23,15 +23,20 @@ NEEDS: Final = {
     "events": events.NEEDS,
     "meters": meters.NEEDS,
     "channels": channels.NEEDS,
+    "registers": registers.NEEDS,
+    "measurements": measurements.NEEDS,
+    "alarms": alarms.NEEDS,
+    "mbus": mbus.NEEDS,
 }
 
 
 @dataclass(slots=True)
 class MeterResult:
-    """What one meter gave: batches of columns per kind, and rejects."""
+    """What one meter gave: batches of columns per kind, rejects, and whether the guides' defaults were used."""
 
     rows: dict[str, list[dict[str, list[Any]]]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    assumed: bool = False
 
 
 def decode_meter(
@@ -48,6 +53,7 @@ def decode_meter(
     for kind in kinds:
         result.rows[kind] = list(_decode(kind, meter, options))
     result.rejects = meter.rejects
+    result.assumed = meter.assumed
     return result
 
 
@@ -61,6 +67,14 @@ def _decode(kind: str, meter: Meter, options: Options) -> Iterator[dict[str, lis
             return meters.decode(meter)
         case "channels":
             return channels.decode(meter)
+        case "registers":
+            return registers.decode(meter, options)
+        case "measurements":
+            return measurements.decode(meter, options)
+        case "alarms":
+            return alarms.decode(meter, options)
+        case "mbus":
+            return mbus.decode(meter, options)
     raise KeyError(kind)
 
 

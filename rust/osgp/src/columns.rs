@@ -27,11 +27,28 @@ pub enum Kind {
     Meters,
     /// One row per channel of a data set.
     Channels,
+    /// One row per register, current and in snapshots.
+    Registers,
+    /// One row per present value.
+    Measurements,
+    /// One row per alarm bit.
+    Alarms,
+    /// One row per data record of an M-Bus telegram.
+    Mbus,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are written.
-    pub const ALL: [Kind; 4] = [Kind::LoadProfile, Kind::Events, Kind::Meters, Kind::Channels];
+    pub const ALL: [Kind; 8] = [
+        Kind::LoadProfile,
+        Kind::Events,
+        Kind::Meters,
+        Kind::Channels,
+        Kind::Registers,
+        Kind::Measurements,
+        Kind::Alarms,
+        Kind::Mbus,
+    ];
 
     /// The name in files and options.
     pub fn name(self) -> &'static str {
@@ -40,6 +57,10 @@ impl Kind {
             Kind::Events => "events",
             Kind::Meters => "meters",
             Kind::Channels => "channels",
+            Kind::Registers => "registers",
+            Kind::Measurements => "measurements",
+            Kind::Alarms => "alarms",
+            Kind::Mbus => "mbus",
         }
     }
 
@@ -74,6 +95,11 @@ pub struct Options {
 /// `timestamp[us, UTC]`.
 pub fn utc_time() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// `timestamp[us]`: the meter's local clock, whose zone no table names.
+pub fn local_time() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, None)
 }
 
 fn repeated() -> DataType {
@@ -145,6 +171,66 @@ pub fn schema(kind: Kind, options: &Options) -> SchemaRef {
             f("obis", repeated(), true),
             f("interval_s", DataType::Int32, false),
             f("multiplier", DataType::Int32, true),
+        ],
+        Kind::Registers => vec![
+            f("meter", repeated(), false),
+            f("snapshot", repeated(), false),
+            f("time", local_time(), true),
+            f("season", DataType::Int8, true),
+            f("tier", DataType::Int8, true),
+            f("kind", repeated(), false),
+            f("index", DataType::Int16, false),
+            f("source", DataType::Int32, true),
+            f("quantity", repeated(), true),
+            f("unit", repeated(), true),
+            f("obis", repeated(), true),
+            f("value", DataType::Int64, false),
+            f("event_time", local_time(), true),
+            f("multiplier", DataType::Int32, true),
+            f("cumulative", DataType::Int64, true),
+            f("continuous_cumulative", DataType::Int64, true),
+            f("occurrence", DataType::Int16, true),
+            f("of_demand", DataType::Int16, true),
+            f("min_max", repeated(), true),
+            f("demand_resets", DataType::Int16, true),
+            f("sequence", DataType::Int32, true),
+            f("bidn", DataType::Int32, true),
+        ],
+        Kind::Measurements => vec![
+            f("meter", repeated(), false),
+            f("source", DataType::Int32, true),
+            f("index", DataType::Int16, false),
+            f("quantity", repeated(), true),
+            f("unit", repeated(), true),
+            f("obis", repeated(), true),
+            f("value", DataType::Float64, false),
+            f("raw", DataType::Int32, false),
+        ],
+        Kind::Alarms => vec![
+            f("meter", repeated(), false),
+            f("alarm", repeated(), false),
+            f("table", repeated(), false),
+            f("byte", DataType::Int16, false),
+            f("bit", DataType::Int8, false),
+            f("active", DataType::Boolean, false),
+        ],
+        Kind::Mbus => vec![
+            f("meter", repeated(), false),
+            f("log", repeated(), false),
+            f("slot", DataType::Int8, false),
+            f("handle", DataType::Int32, true),
+            f("time", local_time(), true),
+            f("manufacturer", repeated(), true),
+            f("serial", repeated(), true),
+            f("medium", repeated(), true),
+            f("version", DataType::Int16, true),
+            f("status", DataType::Int16, true),
+            f("record", DataType::Int16, false),
+            f("quantity", repeated(), true),
+            f("unit", repeated(), true),
+            f("value", DataType::Float64, true),
+            f("text", DataType::Utf8, true),
+            f("raw", DataType::Binary, false),
         ],
     };
     fields.push(f("read_at", utc_time(), true));

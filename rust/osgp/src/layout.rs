@@ -56,6 +56,13 @@ impl Leaf {
         }
         index.iter().zip(axes).try_fold(self.offset, |at, (i, axis)| at.checked_add(i.checked_mul(axis.stride)?))
     }
+    /// One past its last byte in one element of the `outer` arrays around it.
+    fn end(&self, outer: usize) -> u64 {
+        let inner = self.axes().get(outer..).unwrap_or_default();
+        inner.iter().fold(self.offset.saturating_add(self.size), |end, axis| {
+            end.saturating_add(axis.count.saturating_sub(1).saturating_mul(axis.stride))
+        })
+    }
     /// The offset of an element whose indices are those of packed arrays first and of axes then.
     pub fn element(&self, index: &[i64]) -> Option<u64> {
         let packed = self.packed();
@@ -124,7 +131,7 @@ pub fn resolve(ix: TableIx, dimensions: &impl Dimensions, given: &[(u8, i64)]) -
     match resolver.fields(&table.fields, 0, root) {
         Ok(size) => Ok(Layout { leaves: resolver.leaves, size }),
         Err(missing) if missing.0 == ix && !resolver.leaves.is_empty() => {
-            let size = resolver.leaves.iter().map(|l| l.offset.saturating_add(l.size)).max().unwrap_or(0);
+            let size = resolver.leaves.iter().map(|l| l.end(0)).max().unwrap_or(0);
             Ok(Layout { leaves: resolver.leaves, size })
         }
         Err(missing) => Err(missing),
@@ -216,12 +223,22 @@ impl<D: Dimensions> Resolver<'_, D> {
         *inner.axes.get_mut(slot).ok_or(Missing(self.ix))? = Axis { count, stride: 0 };
         inner.axes_len += 1;
         let end = self.fields(&field.of, offset, inner);
-        let stride = end.and_then(|end| match &field.stride {
-            Some(stride) => Ok((end - offset).max(self.number(stride)?.try_into().unwrap_or(0))),
-            None => Ok(end - offset),
+        let sizes = end.and_then(|end| {
+            let natural = end - offset;
+            let given = field.stride.as_ref().map(|stride| self.number(stride)).transpose()?;
+            Ok((natural, given.map_or(natural, |given| given.try_into().unwrap_or(0))))
         });
         // Without its stride an array has no places.
-        let stride = stride.inspect_err(|_| self.leaves.truncate(mark))?;
+        let (natural, stride) = sizes.inspect_err(|_| self.leaves.truncate(mark))?;
+        if stride < natural {
+            // An element of older firmware: what would reach into the next one is not there.
+            let limit = offset.saturating_add(stride);
+            let mut at = 0;
+            self.leaves.retain(|leaf| {
+                at += 1;
+                at <= mark || leaf.end(slot + 1) <= limit
+            });
+        }
         for leaf in &mut self.leaves[mark..] {
             leaf.axes[slot].stride = stride;
         }

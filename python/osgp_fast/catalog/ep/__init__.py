@@ -1,0 +1,1 @@
+"""Extended procedures (EPnn), one module per procedure."""

@@ -38,10 +38,12 @@ pub enum Op {
     Gt,
     /// `>=`
     Ge,
+    /// `??`: the left side where it can be told, else the right one
+    Else,
 }
 
 impl Op {
-    const ALL: [(&'static str, Op, u8); 11] = [
+    const ALL: [(&'static str, Op, u8); 12] = [
         ("//", Op::Div, 3),
         ("==", Op::Eq, 1),
         ("!=", Op::Ne, 1),
@@ -53,6 +55,7 @@ impl Op {
         ("-", Op::Sub, 2),
         ("*", Op::Mul, 3),
         ("%", Op::Rem, 3),
+        ("??", Op::Else, 4),
     ];
 
     /// The result on two numbers. Dimensions are far from the limits of `i64`; a row that is not saturates.
@@ -73,6 +76,7 @@ impl Op {
             Op::Le => i64::from(a <= b),
             Op::Gt => i64::from(a > b),
             Op::Ge => i64::from(a >= b),
+            Op::Else => a,
         }
     }
 }
@@ -186,6 +190,7 @@ impl<R> Expr<R> {
                 }
                 f(name, &values[..index.len().min(4)])
             }
+            Expr::Op(Op::Else, sides) => sides.0.eval(f).or_else(|_| sides.1.eval(f)),
             Expr::Op(op, sides) => {
                 let a = sides.0.eval(f)?;
                 Ok(op.apply(a, sides.1.eval(f)?))
@@ -212,6 +217,7 @@ mod tests {
             .unwrap()
             .eval(&mut |name, index| {
                 Ok::<_, ()>(match name.as_str() {
+                    "ET11.34" => return Err(()),
                     "BT61.9" => 100 + index[0],
                     "n" => 2,
                     _ => 7,
@@ -234,6 +240,8 @@ mod tests {
             ("7 % (0 - 2)", -1),
             ("size == 7", 1),
             ("size >= 8", 0),
+            ("ET11.34 ?? 3 + 1", 4),
+            ("BT61.9[n] ?? 3 + 1", 103),
         ] {
             assert_eq!(value(text), want, "{text}");
         }

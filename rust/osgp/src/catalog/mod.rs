@@ -213,7 +213,7 @@ impl Catalog {
             by_id: ids,
             tables,
             sources: root.sources,
-            events: root.events,
+            events: root.events.into_iter().collect(),
         })
     }
 }
@@ -222,7 +222,7 @@ impl Catalog {
 struct Root {
     tables: Vec<TableRow>,
     sources: Vec<SourceRow>,
-    events: HashMap<u16, String>,
+    events: Vec<(u16, String)>,
 }
 
 #[derive(Deserialize)]

@@ -1,11 +1,15 @@
 //! Records: from the table images of one meter to Arrow batches of every kind. One file per kind.
 
+mod alarms;
 mod channels;
 mod events;
 mod load_profile;
+mod mbus;
+mod measurements;
 mod meter;
 mod meters;
 mod profile_set;
+mod registers;
 
 use arrow_array::RecordBatch;
 
@@ -25,6 +29,10 @@ fn needs(kind: Kind) -> &'static [&'static str] {
         Kind::Events => &events::NEEDS,
         Kind::Meters => &meters::NEEDS,
         Kind::Channels => &channels::NEEDS,
+        Kind::Registers => &registers::NEEDS,
+        Kind::Measurements => &measurements::NEEDS,
+        Kind::Alarms => &alarms::NEEDS,
+        Kind::Mbus => &mbus::NEEDS,
     }
 }
 
@@ -52,6 +60,10 @@ pub struct Decoder {
     events: events::Rows,
     meters: meters::Rows,
     channels: channels::Rows,
+    registers: registers::Rows,
+    measurements: measurements::Rows,
+    alarms: alarms::Rows,
+    mbus: mbus::Rows,
     rejects: Vec<Reject>,
     counts: Counts,
 }
@@ -70,6 +82,10 @@ impl Decoder {
             events: events::Rows::new(options),
             meters: meters::Rows::new(options),
             channels: channels::Rows::new(options),
+            registers: registers::Rows::new(options),
+            measurements: measurements::Rows::new(options),
+            alarms: alarms::Rows::new(options),
+            mbus: mbus::Rows::new(options),
             rejects: Vec::new(),
             counts: Counts::default(),
         }
@@ -88,6 +104,12 @@ impl Decoder {
                 Kind::Events => events::decode(&meter, &mut self.events, &mut self.rejects, &mut full),
                 Kind::Meters => meters::decode(&meter, &mut self.meters, &mut full),
                 Kind::Channels => channels::decode(&meter, &mut self.channels, &mut full),
+                Kind::Registers => registers::decode(&meter, &mut self.registers, &mut self.rejects, &mut full),
+                Kind::Measurements => {
+                    measurements::decode(&meter, &mut self.measurements, &mut self.rejects, &mut full)
+                }
+                Kind::Alarms => alarms::decode(&meter, &mut self.alarms, &mut self.rejects, &mut full),
+                Kind::Mbus => mbus::decode(&meter, &mut self.mbus, &mut self.rejects, &mut full),
             }
         }
     }
@@ -100,6 +122,10 @@ impl Decoder {
                 Kind::Events => self.events.take(),
                 Kind::Meters => self.meters.take(),
                 Kind::Channels => self.channels.take(),
+                Kind::Registers => self.registers.take(),
+                Kind::Measurements => self.measurements.take(),
+                Kind::Alarms => self.alarms.take(),
+                Kind::Mbus => self.mbus.take(),
             };
             if let Some(batch) = rest {
                 emit(*kind, batch);

@@ -1,0 +1,1 @@
+"""Basic procedures (BPnn), one module per procedure."""
