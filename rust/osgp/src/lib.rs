@@ -24,6 +24,7 @@ pub mod layout;
 pub mod records;
 pub mod reject;
 pub mod scan;
+pub mod security;
 pub mod text_log;
 pub mod values;
 pub mod wire;

@@ -3,7 +3,11 @@
 mod bulk;
 mod columns;
 mod meter;
+<<<<<<< HEAD
 mod tables;
+=======
+mod security;
+>>>>>>> security
 mod wire;
 
 use pyo3::prelude::*;
@@ -17,6 +21,10 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     bulk::register(m)?;
     columns::register(m)?;
     meter::register(m)?;
+<<<<<<< HEAD
     tables::register(m)?;
+=======
+    security::register(m)?;
+>>>>>>> security
     wire::register(m)
 }
