@@ -3,11 +3,8 @@
 mod bulk;
 mod columns;
 mod meter;
-<<<<<<< HEAD
-mod tables;
-=======
 mod security;
->>>>>>> security
+mod tables;
 mod wire;
 
 use pyo3::prelude::*;
@@ -21,10 +18,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     bulk::register(m)?;
     columns::register(m)?;
     meter::register(m)?;
-<<<<<<< HEAD
-    tables::register(m)?;
-=======
     security::register(m)?;
->>>>>>> security
+    tables::register(m)?;
     wire::register(m)
 }
