@@ -110,6 +110,7 @@ test-python: .venv-full/wheel .venv-bare/wheel .venv-pure/wheel .venv-pure-arrow
 generate: .venv-full/made
 	PYTHONPATH=python .venv-full/bin/python -m osgp_fast.catalog rust/osgp/src/catalog/catalog.json
 	.venv-full/bin/python tools/reject_codes.py
+	PYTHONPATH=python OSGP_FAST_IMPL=python .venv-full/bin/python tools/table_pages.py
 
 # --- the demo
 

@@ -42,6 +42,8 @@ PYTHON_RULES: dict[str, set[str]] = {
     "codec": {"layout", "image"},
     # A record knows its table's layout, joins the reads of a table, and finds the names of sources and events.
     "records": {"codec", "columns", "layout", "image", "catalog"},
+    # Explanations walk the line and the table alike: the one room for people that knows both sides of the image.
+    "explain": {"catalog", "layout", "codec", "image", "wire", "scan", "security"},
     "_impl": {"_core", "image", "wire", "security", "scan", "records", "columns"},
     "dumps": {"image", "_impl"},
     # Images in memory are an input of their own.

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from osgp_fast.columns import KINDS
 
 from .conftest import SAMPLES, Command, compiled_or_pyarrow, make_dump, patch
 
@@ -67,13 +68,7 @@ def test_a_directory_gets_a_file_per_kind(osgp: Command, tmp_path: Path) -> None
     out = tmp_path / "new" / "out"
     done = osgp("decode", DUMP, "-o", f"{out}/", "--format", "csv")
     assert (done.code, done.out) == (0, ""), done.err
-    assert sorted(p.name for p in out.iterdir()) == [
-        "channels.csv",
-        "events.csv",
-        "load_profile.csv",
-        "meters.csv",
-        "rejects.csv",
-    ]
+    assert sorted(p.name for p in out.iterdir()) == sorted(f"{kind}.csv" for kind in (*KINDS, "rejects"))
     # It exists now, so that it needs no slash; files of other kinds are left alone.
     before = (out / "load_profile.csv").stat().st_mtime_ns
     done = osgp("decode", DUMP, "-o", out, "--what", "events", "--format", "jsonl")

@@ -100,10 +100,10 @@ def scan(
     capture.truncated, capture.unmatched.
     """
     tracker = _Tracker(input, stem, meter, local_to_utc)
-    streams = _streams(data, wrap, tracker.capture)
+    streams = streams_of(data, wrap, tracker.capture)
     if not any(len(stream.packets) for stream in streams):
         raise NotRecognised
-    items = [_items(stream, i) for i, stream in enumerate(streams)]
+    items = [items_of(stream, i) for i, stream in enumerate(streams)]
     # Always the item that came first on the line.
     for item in heapq.merge(*items, key=lambda item: item.order):
         tracker.item(streams[item.stream], item)
@@ -151,7 +151,7 @@ class _BadFrame(NamedTuple):
     data: bytes
 
 
-class _Stream:
+class LineStream:
     """One stream of bytes, unstuffed, with its packets."""
 
     def __init__(self, data: Buffer, chunks: list[Chunk]) -> None:
@@ -179,11 +179,12 @@ class _Stream:
         return self.packets.position[i], self.packets.data_offset[i] + self.packets.data_len[i] + 2
 
 
-def _streams(data: Buffer, wrap: Wrap | None, capture: Capture) -> list[_Stream]:
+def streams_of(data: Buffer, wrap: Wrap | None, capture: Capture) -> list[LineStream]:
+    """The streams of a capture, unstuffed: one, or one per direction of a text log."""
     if text_log.is_text(data):
-        streams = [_Stream(bytes(part.bytes), part.chunks) for part in text_log.parse(data).streams]
+        streams = [LineStream(bytes(part.bytes), part.chunks) for part in text_log.parse(data).streams]
     else:
-        streams = [_Stream(data, [])]
+        streams = [LineStream(data, [])]
     for stream in streams:
         if wrap == "ppp":
             _unwrap_ppp(stream, capture)
@@ -193,7 +194,7 @@ def _streams(data: Buffer, wrap: Wrap | None, capture: Capture) -> list[_Stream]
     return streams
 
 
-def _unwrap_ppp(stream: _Stream, capture: Capture) -> None:
+def _unwrap_ppp(stream: LineStream, capture: Capture) -> None:
     decoder = ppp.Decoder()
     payload, chunks = bytearray(), []
     for event in _events(decoder, stream.bytes):
@@ -209,7 +210,7 @@ def _unwrap_ppp(stream: _Stream, capture: Capture) -> None:
     stream.set_chunks(chunks)
 
 
-def _unwrap_slip(stream: _Stream, capture: Capture) -> None:
+def _unwrap_slip(stream: LineStream, capture: Capture) -> None:
     decoder = slip.Decoder()
     payload, chunks = bytearray(), []
     for event in _events(decoder, stream.bytes):
@@ -228,12 +229,14 @@ def _events(decoder: Any, data: Buffer) -> Iterator[Any]:
     yield from decoder.finish()
 
 
-_PACKET: Final = 0
-_GAP: Final = 1
-_BAD_FRAME: Final = 2
+PACKET: Final = 0
+GAP: Final = 1
+BAD_FRAME: Final = 2
 
 
-class _Item(NamedTuple):
+class Item(NamedTuple):
+    """One thing on the line: a packet, what stands between packets, or a frame left out."""
+
     order: int
     """Where it stands in the file: a packet by its last byte, others by their first."""
     stream: int
@@ -243,7 +246,7 @@ class _Item(NamedTuple):
     stop: int = 0
 
 
-def _items(stream: _Stream, number: int) -> Iterator[_Item]:
+def items_of(stream: LineStream, number: int) -> Iterator[Item]:
     """Walk through a stream: packets, what is between them line by line, and frames left out."""
     at = packet = bad = 0
     while True:
@@ -252,7 +255,7 @@ def _items(stream: _Stream, number: int) -> Iterator[_Item]:
         if bad < len(stream.bad_frames):
             frame = stream.bad_frames[bad]
             if frame.at <= at:
-                yield _Item(frame.file, number, _BAD_FRAME, bad)
+                yield Item(frame.file, number, BAD_FRAME, bad)
                 bad += 1
                 continue
             stop = min(stop, frame.at)
@@ -260,12 +263,12 @@ def _items(stream: _Stream, number: int) -> Iterator[_Item]:
             chunk = stream.chunk(at)
             if chunk is not None and chunk + 1 < len(stream.chunks):
                 stop = min(stop, max(stream.chunks[chunk + 1].at, at + 1))
-            yield _Item(stream.place(at)[0], number, _GAP, at, stop)
+            yield Item(stream.place(at)[0], number, GAP, at, stop)
             at = stop
             continue
         if end < 0:
             return
-        yield _Item(stream.place(end - 1)[0], number, _PACKET, packet)
+        yield Item(stream.place(end - 1)[0], number, PACKET, packet)
         at = end
         packet += 1
 
@@ -356,10 +359,10 @@ class _Tracker:
             return None
         return stamp.micros if stamp.utc else self.local_to_utc(stamp.micros)
 
-    def item(self, stream: _Stream, item: _Item) -> None:
-        if item.what == _PACKET:
+    def item(self, stream: LineStream, item: Item) -> None:
+        if item.what == PACKET:
             self.packet(stream, self.lines[item.stream], item.start)
-        elif item.what == _GAP:
+        elif item.what == GAP:
             self.gap(stream, item.start, item.stop)
         else:
             frame = stream.bad_frames[item.start]
@@ -373,7 +376,7 @@ class _Tracker:
         """The read that waits for its answer."""
         return self.request.ask if self.request and not self.request.answered else None
 
-    def gap(self, stream: _Stream, start: int, stop: int) -> None:
+    def gap(self, stream: LineStream, start: int, stop: int) -> None:
         """Bytes between packets."""
         gap = bytes(stream.bytes[start:stop])
         if len(gap) == 1 and self.single(gap[0]):
@@ -430,7 +433,7 @@ class _Tracker:
         kept = c1218.mask_secrets(data[: MAX_DATA - len(self.evidence.data)])
         self.evidence.add(kept, len(data), file, time)
 
-    def packet(self, stream: _Stream, line: _Line, i: int) -> None:
+    def packet(self, stream: LineStream, line: _Line, i: int) -> None:
         self.capture.packets += 1
         start, end = stream.range(i)
         packets = stream.packets
@@ -655,7 +658,7 @@ class _Tracker:
             self.capture.sessions.append(Session(label, images))
         self.images, self.rejects, self.lost, self.serial = [], [], [], {}
 
-    def finish(self, streams: list[_Stream]) -> Capture:
+    def finish(self, streams: list[LineStream]) -> Capture:
         self.truncated(streams)
         if self.unanswered() is not None:
             self.give_up()
@@ -677,7 +680,7 @@ class _Tracker:
             ]
         return self.capture
 
-    def truncated(self, streams: list[_Stream]) -> None:
+    def truncated(self, streams: list[LineStream]) -> None:
         """A response that the end of the capture cuts off."""
         for stream, line in zip(streams, self.lines, strict=False):
             start = stream.range(len(stream.packets) - 1)[1] if len(stream.packets) else 0

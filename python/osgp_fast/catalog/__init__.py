@@ -17,7 +17,7 @@ from typing import Any, Final
 from . import mbus
 from ._model import Field, Table
 
-__all__ = ["PROCEDURES", "TABLES", "Field", "Table", "alarms", "catalog_json", "event_codes", "sources"]
+__all__ = ["PROCEDURES", "TABLES", "Field", "Table", "alarms", "catalog_json", "errata", "event_codes", "sources"]
 
 
 def _all(room: str) -> Iterator[Table]:
@@ -71,6 +71,12 @@ def alarms() -> list[tuple[int, int, str]]:
         for bit in word.of
         if isinstance(word.at, str) and bit.bits is not None
     ]
+
+
+def errata(id: str) -> str:
+    """Where the guides contradict themselves about a table, and how they were read; Markdown, empty where they do not."""
+    path = Path(__file__).parent / "errata" / f"{id}.md"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 #: What Rust needs of a row: how to lay it out and how to read it. The words stay here.

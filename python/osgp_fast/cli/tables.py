@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from ..catalog import PROCEDURES, TABLES, Table, flat
+from ..catalog import PROCEDURES, TABLES, Table, errata, flat
 from ..errors import UsageError
 from ..layout import Leaf, TableSet
 from .show import console, grid
@@ -126,6 +126,9 @@ def _show(table: Table, item: dict[str, Any]) -> None:
     for code, words in item.get("results", {}).items():
         out.print(f"  result {code}: {words}", markup=False)
     _repeats(out, item["fields"])
+    if said := errata(table.id):
+        out.print("\n[bold]How the guides were read[/bold]")
+        out.print(said, markup=False)
 
 
 def _since(meters: str | None, modules: str | None) -> str:

@@ -4,7 +4,7 @@
 (``rust/osgp/src/codec.rs``); encoding, which needs no speed, only here.
 """
 
-from .tree import Decoded, decode, encode, encode_table
+from .tree import Decoded, Part, decode, encode, encode_table, walk
 from .values import (
     NOT_SET,
     ImpossibleDate,
@@ -12,6 +12,7 @@ from .values import (
     describe_time,
     digits,
     firmware,
+    recurring_date,
     seconds,
     text,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "NOT_SET",
     "Decoded",
     "ImpossibleDate",
+    "Part",
     "decode",
     "describe_date",
     "describe_time",
@@ -27,6 +29,8 @@ __all__ = [
     "encode",
     "encode_table",
     "firmware",
+    "recurring_date",
     "seconds",
     "text",
+    "walk",
 ]

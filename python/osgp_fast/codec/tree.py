@@ -224,8 +224,9 @@ def shape(layout: Layout) -> tuple[_Node, ...]:
 class _Encoder:
     def __init__(self, table: str, size: int) -> None:
         self.table, self.out = table, bytearray(size)
-        #: Array path -> elements that found no place, and the bytes that they would take.
+        #: The bytes of elements that found no place, and the first array that has such.
         self.surplus = 0
+        self.crowded: str | None = None
 
     def nodes(self, nodes: Sequence[_Node], shift: int, values: Any, path: str) -> None:
         if not isinstance(values, Mapping):
@@ -252,7 +253,10 @@ class _Encoder:
         if isinstance(node, _Array):
             self.array(node, shift, value, path)
         elif isinstance(node, _Packed):
-            for i, (nodes, element) in enumerate(zip(node.elements, self.listed(value, path), strict=False)):
+            elements = self.listed(value, path)
+            if len(elements) > len(node.elements):
+                self.crowded = self.crowded or path
+            for i, (nodes, element) in enumerate(zip(node.elements, elements, strict=False)):
                 self.element(nodes, shift, element, f"{path}.{i}", node.plain)
         else:
             raw = self.raw(node, value, path)
@@ -303,7 +307,9 @@ class _Encoder:
 
     def array(self, node: _Array, shift: int, value: Any, path: str) -> None:
         elements = self.listed(value, path)
-        self.surplus += max(0, len(elements) - node.axis.count) * node.axis.stride
+        if len(elements) > node.axis.count:
+            self.surplus += (len(elements) - node.axis.count) * node.axis.stride
+            self.crowded = self.crowded or path
         for i, element in enumerate(elements[: node.axis.count]):
             self.element(node.nodes, shift + i * node.axis.stride, element, f"{path}.{i}", node.plain)
 
@@ -324,11 +330,23 @@ def encode(
     """The bytes of a table from its tree: what has no value is 0. ``size`` is that of the table where it is not as described.
 
     Raises: TableError "table.value" for a value that does not fit its field, "table.no_place" for one whose field this
-    meter does not have.
+    meter does not have, "table.size" for a list that is too long.
     """
     encoder = _Encoder(table, layout.size if size is None else size)
     encoder.nodes(shape(layout), 0, values, "")
+    if encoder.crowded is not None:
+        raise _too_many(table, encoder.crowded)
     return bytes(encoder.out[: None if size is None else size]) + rest
+
+
+def _too_many(table: str, path: str) -> TableError:
+    return TableError(
+        "table.size",
+        f"{table}.{path}: more elements than this meter's {table} has places for",
+        "leave some out, or change the dimensions that this meter is laid out with",
+        table=table,
+        path=path,
+    )
 
 
 def encode_table(
@@ -362,6 +380,8 @@ def encode_table(
         new = bytes(encoder.out)
         wanted = len(new) + encoder.surplus if size is None else size
         if new == data and wanted == length:
+            if encoder.crowded is not None:
+                raise _too_many(table.id, encoder.crowded)
             return new
         data, length = new, wanted
     raise TableError(
@@ -370,3 +390,56 @@ def encode_table(
         "give the size of the table, or check the lists that are longer than its dimensions",
         table=table.id,
     )
+
+
+# ---- leaf by leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of one element: its path with the numbers of elements, its place and bytes, its value.
+
+    ``raw`` is None where its bytes are not all there. The members of a word of bits come after it, with the same place.
+    """
+
+    path: str
+    leaf: Leaf
+    offset: int
+    raw: bytes | None
+    value: Any
+
+
+def walk(layout: Layout, get: Get, end: int) -> Iterator[Part]:
+    """Every field of a table in the order of its bytes, as far as there are any before ``end``."""
+    for node in shape(layout):
+        yield from _walk(node, 0, "", get, end)
+
+
+def _walk(node: _Node, shift: int, prefix: str, get: Get, end: int) -> Iterator[Part]:
+    path = prefix + node.name
+    if isinstance(node, _Array):
+        for i in range(node.axis.count if node.axis.stride > 0 else 0):
+            at = shift + i * node.axis.stride
+            if node.first + at >= end:
+                return
+            for inner in node.nodes:
+                yield from _walk(inner, at, f"{path}.{i}.", get, end)
+    elif isinstance(node, _Packed):
+        for i, nodes in enumerate(node.elements):
+            for inner in nodes:
+                yield from _walk(inner, shift, f"{path}.{i}.", get, end)
+    else:
+        leaf = node.leaf
+        raw = get(leaf.offset + shift, leaf.size)
+        if raw is None:
+            yield Part(path, leaf, leaf.offset + shift, None, None)
+            return
+        raw = bytes(raw)
+        if isinstance(node, _Word):
+            values = _bits(node, raw)
+            yield Part(path, leaf, leaf.offset + shift, raw, int.from_bytes(raw, "little"))
+            for member in node.members:
+                yield Part(f"{path}.{member.field.name}", member, leaf.offset + shift, raw, values[member.field.name])
+        else:
+            value = decode_value(leaf.type, raw, leaf.bits, leaf.field.clock)
+            yield Part(path, leaf, leaf.offset + shift, raw, value)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -113,9 +113,7 @@ def fixed(body: bytes, backwards: bool) -> tuple[Head, list[Record]]:
     serial, *counters = (body[a:b][::-1] if backwards else body[a:b] for a, b in ((0, 4), (8, 12), (12, 16)))
     status, unit_1, unit_2 = body[5], body[6], body[7]
     medium = unit_1 >> 6 | (unit_2 >> 6) << 2
-    who = Head(
-        None, _digits(serial), FIXED_MEDIA.get(medium) or f"medium {medium}", None, status, body[:4] + body[6:8]
-    )
+    who = Head(None, _digits(serial), FIXED_MEDIA.get(medium) or f"medium {medium}", None, status, body[:4] + body[6:8])
     records = []
     for i, (unit, counter) in enumerate(((unit_1, counters[0]), (unit_2, counters[1]))):
         code = unit & 0x3F

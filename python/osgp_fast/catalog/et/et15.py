@@ -1,0 +1,150 @@
+"""ET15: the queue of requests to M-Bus devices and MEP clients, and how they ended."""
+
+from .._model import M, array, bits, octets, part, rest, table, u8, u16
+
+_QUEUE = "ET11.3 * ET11.4"
+_MULTICAST = "ET11.3 * (ET11.4 + ET11.11)"
+
+ET15 = table(
+    "ET15",
+    "MEP/M-Bus On-demand Requests",
+    "MEP guide, ET15, p. 89; Optical guide, Table A.1, p. 60",
+    [
+        bits(
+            "pointers",
+            1,
+            [
+                part("write", 0, 3, vci=M, doc="where the next entry will be posted"),
+                part("read", 4, 7, vci=M, doc="the next entry that the server will process"),
+            ],
+            "Pointers",
+            at="0",
+            page=90,
+            doc="element numbers of the queue, both of them",
+        ),
+        array(
+            "request",
+            "ET11.3",
+            [
+                u16(
+                    "transaction_number",
+                    "Transaction Nbr",
+                    at="1",
+                    vci=M,
+                    doc="given by who posted the request, to find its result again; see EP19 for the ranges",
+                ),
+                u16(
+                    "device_handle",
+                    "Device Handle or Group Mask",
+                    at="3",
+                    vci=M,
+                    doc="the handle of ET14; for type 6 the group mask of ET34, FFFF for all commissioned devices",
+                ),
+                u8(
+                    "request_type",
+                    "Request Type",
+                    at="5",
+                    vci=M,
+                    enum={
+                        0: "no entry",
+                        1: "M-Bus application reset",
+                        2: "billing read",
+                        3: "status read",
+                        4: "write data",
+                        5: "time sync",
+                        6: "multicast or broadcast",
+                        7: "MEP download start",
+                        8: "MEP download code packet",
+                        9: "MEP download switchover",
+                    },
+                    doc="1, 3, 5 and 6 are for M-Bus devices only; 7 and 8 are made by the server itself, after EP41; EP19 "
+                    "also takes a type 10, of which it is not stated whether it is kept as 4 or 10",
+                ),
+                u8(
+                    "result",
+                    "Result",
+                    at="6",
+                    vci=M,
+                    page=91,
+                    enum={0: "not yet completed", 1: "success", 2: "no response from device", 3: "failed"},
+                    doc="2 comes after ET51.3 seconds",
+                ),
+                rest("ET11.4", 6),
+            ],
+            "Request Queue",
+            stride="ET11.4",
+            page=90,
+            printed="ARRAY[ET11.3] of ET11.4-byte structure",
+            doc="circular; only the oldest entry can be cleared, so a client compares the handle before it acts (p. 25)",
+        ),
+        array(
+            "write_message",
+            "ET11.3",
+            [
+                u8(
+                    "length",
+                    "Write Data Length",
+                    at=f"{_QUEUE} + 1",
+                    vci=M,
+                    unit="byte",
+                    page=91,
+                    doc="of the data that follow",
+                ),
+                octets(
+                    "data",
+                    "ET11.11 - 1",
+                    "Write Data",
+                    at=f"{_QUEUE} + 2",
+                    vci=M,
+                    printed="ARRAY[ET11.11 - 1] of UINT8",
+                    doc="for M-Bus the user data of a SND_UD telegram; for a MEP client to be read as they are (type 4)",
+                ),
+            ],
+            "Write Messages",
+            stride="ET11.11",
+            page=91,
+            printed="ARRAY[ET11.3] of ET11.11 byte structure",
+            doc="one per entry of the queue, though ET11.11 is printed as a size per device",
+        ),
+        u8(
+            "multicast_length",
+            "Multicast Data Length",
+            at=f"{_MULTICAST} + 1",
+            vci=M,
+            unit="byte",
+            doc="56 for type 8; for M-Bus with the control fields; whether it counts the packet number is not stated",
+        ),
+        octets(
+            "multicast_message",
+            "ET11.20 - 1",
+            "Multicast Data Message",
+            at=f"{_MULTICAST} + 2",
+            vci=M,
+            printed="ARRAY[ET11.20 - 1] of UINT8",
+            when="code_packet == 0",
+            doc="one buffer for the latest request of type 6 or 8: for M-Bus C field, CI field and user data",
+        ),
+        u16(
+            "packet_number",
+            "Packet Number",
+            vci=M,
+            page=92,
+            when="code_packet != 0",
+            doc="of the download; the start of the multicast message of a type 8 request",
+        ),
+        octets(
+            "code_packet",
+            "ET11.20 - 3",
+            "Code Packet",
+            vci=M,
+            printed="ARRAY[ET11.20 - 3] of UINT8",
+            when="code_packet != 0",
+            doc="the rest of that message: the array is the room for it, its length stands in the length byte",
+        ),
+    ],
+    optical_read="MK, PK, RK",
+    clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
+    variables={"code_packet": "0"},
+    doc="code_packet is 1 where the multicast message is that of a type 8 request; entries are made by EP19 and EP39; "
+    "where the image length and MAC of EP19's type 9 are kept is not described",
+)

@@ -1,0 +1,8 @@
+"""Explanations: every byte of a table image, a packet or a captured session, named. For people, and never with a secret."""
+
+from __future__ import annotations
+
+from .capture import explain_capture
+from .table import Line, explain_image, explain_parameters, known
+
+__all__ = ["Line", "explain_capture", "explain_image", "explain_parameters", "known"]

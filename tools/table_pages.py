@@ -1,0 +1,156 @@
+"""Write docs/tables: a page per table and procedure, from the catalogue. Usage: python tools/table_pages.py"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from osgp_fast.catalog import PROCEDURES, TABLES, Table, errata, flat
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "docs" / "tables"
+MADE = "<!-- made by tools/table_pages.py from the catalogue (python/osgp_fast/catalog): change it there -->\n"
+
+
+def cell(text: object) -> str:
+    """Text that stays within its cell."""
+    return str(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;").replace("*", "\\*")
+
+
+def code(text: object) -> str:
+    """A formula or a name, as it stands."""
+    return f"`{str(text).replace('|', chr(92) + '|')}`" if text not in (None, "") else ""
+
+
+def rows(fields: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The table of the rows."""
+    yield "| offset | bits | type | field | unit | since | meaning |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for f in fields:
+        name = cell(f["name"]) + "".join("[]" for _ in f["array"] or ())
+        unit = " × ".join(x for x in (f["scale"], f["unit"]) if x)
+        version = version_of(f)
+        cells = (
+            code(f["offset"]),
+            f["bits"] or "",
+            cell(f["type"]),
+            f"{name}<br>{code(f['path'])}",
+            cell(unit),
+            version,
+        )
+        yield f"| {' | '.join(cells)} | {cell('; '.join(meaning(f)))} |"
+
+
+def version_of(f: dict[str, Any]) -> str:
+    """Firmware from and until."""
+    parts = [f["since"]] if f["since"] else []
+    if f["since_cpm"]:
+        parts.append(f"modules {f['since_cpm']}")
+    if f["until"]:
+        parts.append(f"until {f['until']}")
+    return ", ".join(parts)
+
+
+def meaning(f: dict[str, Any]) -> Iterator[str]:
+    """What the catalogue says of a field."""
+    if f["doc"]:
+        yield f["doc"]
+    if f["enum"]:
+        yield ", ".join(f"{k} = {v}" for k, v in f["enum"].items())
+    if f["default"]:
+        yield f"default {f['default']}"
+    if f["clock"]:
+        yield {"utc": "UTC", "local": "local time"}[f["clock"]]
+    if f["vci"]:
+        yield f"VCI {f['vci']}"
+    if f["when"]:
+        yield f"only if {f['when']}"
+
+
+def arrays(fields: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """How arrays repeat."""
+    seen = set()
+    for f in fields:
+        for array in f["array"] or ():
+            key = (array["name"], str(array["count"]))
+            if key not in seen:
+                seen.add(key)
+                step = "one after another" if array["stride"] is None else f"every {code(array['stride'])} bytes"
+                yield f"- {cell(array['name'])}[]: {code(array['count'])} times, {step}"
+
+
+def page(table: Table, items: Sequence[dict[str, Any]]) -> str:
+    """The page of a table."""
+    lines = [MADE, f"# {table.id}: {table.name}", ""]
+    lines.append(f"Number {table.number} (0x{table.number:04X}). {table.source}.")
+    if table.is_procedure:
+        lines.append(f"May be called with {table.write}.")
+    else:
+        optical = [f"read {table.optical_read}"] if table.optical_read else []
+        optical += [f"write {table.optical_write}"] if table.optical_write else []
+        lines.append(f"Keys on the MEP port: read {table.read}; write {table.write}.")
+        if optical:
+            lines.append(f"On the optical port: {'; '.join(optical)}.")
+    since = [f"meters {table.since}"] if table.since else []
+    since += [f"Control Point modules {table.since_cpm}"] if table.since_cpm else []
+    if since:
+        lines.append(f"Since firmware: {', '.join(since)}.")
+    if table.clients:
+        lines.append(f"For: {table.clients}.")
+    if table.nvm:
+        lines.append("Writing wears the memory.")
+    if table.doc:
+        lines += ["", table.doc[0].upper() + table.doc[1:] + "."]
+    for item in items:
+        title = "Firmware 4.0 and later" if "generation" in item else "Firmware before 4.0" if len(items) > 1 else None
+        lines += ["", f"## {title}"] if title else []
+        if item["fields"]:
+            lines += ["", *rows(item["fields"])]
+            repeats = list(arrays(item["fields"]))
+            lines += ["", *repeats] if repeats else []
+    if table.is_procedure:
+        item = items[0]
+        lines += ["", "Offsets of parameters are those in BT07."]
+        if item["response"]:
+            lines += ["", "## Response", "", "Offsets in BT08, ET59 or ET85.", "", *rows(item["response"])]
+        if item["results"]:
+            lines += ["", "## Result codes", ""]
+            lines += [f"- {k}: {v}" for k, v in item["results"].items()]
+    if said := errata(table.id):
+        lines += ["", "## How the guides were read", "", said]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def index() -> str:
+    """The list of the pages."""
+    lines = [MADE, "# Tables and procedures", ""]
+    lines += [
+        "What the two guides describe, row by row, with offsets as formulas in the fields of other tables. The same is",
+        "",
+    ]
+    lines[-1:] = ["in `osgp-fast tables` and, for machines, in `osgp-fast tables --json`.", ""]
+    lines += ["| | number | name | read | write |", "| --- | --- | --- | --- | --- |"]
+    for t in (*TABLES.values(), *PROCEDURES.values()):
+        lines.append(f"| [{t.id}]({t.id}.md) | {t.number} | {t.name} | {t.read} | {t.write} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write all pages, and remove those of tables that are gone."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    items: dict[str, list[dict[str, Any]]] = {}
+    for item in flat.objects():
+        items.setdefault(item["id"], []).append(item)
+    pages = {"README": index()}
+    for table in (*TABLES.values(), *PROCEDURES.values()):
+        pages[table.id] = page(table, items[table.id])
+    for name, text in pages.items():
+        (OUT / f"{name}.md").write_text(text, encoding="utf-8")
+    for path in OUT.glob("*.md"):
+        if path.stem not in pages:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    main()
