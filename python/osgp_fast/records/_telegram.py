@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -80,6 +80,28 @@ class _Broken(Exception):
         self.code, self.reason = code, reason
 
 
+def head_size(response_info: int) -> int:
+    """The least that a telegram has: a head, or all of a fixed one."""
+    return FIXED_SIZE if response_info & 2 else HEAD_SIZE
+
+
+def parse(body: bytes, response_info: int, *, whole: bool) -> tuple[Head, list[Record], Break | None]:
+    """A telegram of at least `head_size` bytes: its head, its records, and where it breaks off before its end.
+
+    ``response_info``: bit 0 set: most significant byte first; bit 1: fixed structure; bits 2 and 5: see `is_encrypted`.
+    ``whole``: the telegram is all there, so that its last byte is the 0 that ends it.
+    """
+    backwards = bool(response_info & 1)
+    if response_info & 2:
+        who, counters = fixed(body, backwards)
+        return who, counters, None
+    who = head(body, backwards)
+    if is_encrypted(body, response_info):
+        return who, [Record("encrypted", body)], None
+    found, broken = records(body[HEAD_SIZE:], backwards, whole)
+    return who, found, broken and replace(broken, at=broken.at + HEAD_SIZE)
+
+
 def head(body: bytes, backwards: bool) -> Head:
     """The head of a telegram of variable structure; ``backwards``: most significant byte first (mode 2)."""
     serial, code = (body[a:b][::-1] if backwards else body[a:b] for a, b in ((0, 4), (4, 6)))
@@ -129,10 +151,7 @@ def fixed(body: bytes, backwards: bool) -> tuple[Head, list[Record]]:
 
 
 def records(data: bytes, backwards: bool, whole: bool) -> tuple[list[Record], Break | None]:
-    """The data records behind a head, up to where they break off.
-
-    ``whole``: the telegram is all there, so that its last byte is the 0 that ends it.
-    """
+    """The data records behind a head, up to where they break off; ``whole`` as in `parse`."""
     out: list[Record] = []
     at = 0
     while at < len(data):
@@ -144,7 +163,7 @@ def records(data: bytes, backwards: bool, whole: bool) -> tuple[list[Record], Br
             break
         if dif in (0x0F, 0x1F):
             end = len(data) - int(whole and len(data) - at > 1 and data[-1] == 0)
-            out.append(Record("manufacturer", data[at:end]))
+            out.append(Record("manufacturer data", data[at:end]))
             break
         try:
             record, at = _record(data, at, backwards)
@@ -300,11 +319,15 @@ def _meaning(data: bytes, at: int, backwards: bool) -> tuple[_Meaning, int]:
         code = extensions[0] & 0x7F
         extensions = extensions[1:]
     if code == 0x7F and not table:
-        words = ["manufacturer", extensions.hex().upper()] if extensions else ["manufacturer"]
-        return _Meaning.of(Vif("", code, code, " ".join(words)), code), at
+        return _Meaning.of(Vif("", code, code, _specific(extensions)), code), at
     meaning = _Meaning.of(_VIFS.get((table, code)) or Vif(table, code, code, f"VIF {table}{code:02X}"), code)
     _modify(meaning, extensions)
     return meaning, at
+
+
+def _specific(extensions: bytes) -> str:
+    """A manufacturer's own meaning, told apart by the extensions that follow."""
+    return f"manufacturer specific {extensions.hex().upper()}".rstrip()
 
 
 def _plain_text(data: bytes, at: int, more: bool, backwards: bool) -> tuple[_Meaning, int]:
@@ -333,8 +356,7 @@ def _modify(meaning: _Meaning, extensions: Sequence[int]) -> None:
         if vife == 0xFC:
             table, code = "FC", next(codes, 0x80) & 0x7F
         elif code == 0x7F:
-            rest = bytes(codes).hex().upper()
-            meaning.words.append(f"manufacturer {rest}" if rest else "manufacturer")
+            meaning.words.append(_specific(bytes(codes)))
             return
         modifier = _MODIFIERS.get((table, code))
         if modifier is not None:
@@ -417,7 +439,7 @@ def moment(data: bytes) -> str | None:
             if b[0] & 0x80:
                 return None
             day = _date(b[2] & 0x1F, b[3] & 0x0F, _century(b[2] >> 5 | b[3] >> 4 << 3, b[1] >> 5 & 3))
-            time = _time(b[1] & 0x1F, b[0] & 0x3F, None)
+            time = _time(b[1] & 0x1F, b[0] & 0x3F, 0)
         case 6:
             if b[1] & 0x80:
                 return None
@@ -442,7 +464,7 @@ def _date(day: int, month: int, year: int) -> str | None:
         return None
 
 
-def _time(hour: int, minute: int, second: int | None) -> str | None:
-    if hour > 23 or minute > 59 or (second or 0) > 59:
+def _time(hour: int, minute: int, second: int) -> str | None:
+    if hour > 23 or minute > 59 or second > 59:
         return None
-    return f"{hour:02}:{minute:02}" + ("" if second is None else f":{second:02}")
+    return f"{hour:02}:{minute:02}:{second:02}"
