@@ -202,3 +202,50 @@ def log_tables(
         body[at : at + size] = row
     header = struct.pack("<BHHIH", 0x04, len(events), newest, last & 0xFFFFFFFF, 0)
     return {71: struct.pack("<BBBBBHH", flags, 8, 19, length, 2, room, 0), table: header + bytes(body)}
+
+
+def et11(devices: int = 6, data_entry: int = 517) -> bytes:
+    """ET11: the number of devices, the sizes of ET13, ET14 and ET16's entries."""
+    return struct.pack("<BBBBBH", devices, 66, 36, 5, 6, data_entry) + bytes(32)
+
+
+def et36(entries: int = 4, size: int = 525, log: int = 45 | 1 << 11) -> bytes:
+    """ET36 with ET31 and a log, ET45 unless another is given."""
+    records = [(31 | 1 << 11, 232, 255, 2), (log, size, 253, entries)]
+    out = bytes((len(records),)) + b"".join(struct.pack("<HHHHB", *r, 1) + bytes(8) for r in records)
+    return out + b"\x02"
+
+
+def telegram(records: str | bytes, serial: str = "78563412", maker: int = 0x1EE6, medium: int = 7) -> bytes:
+    """A telegram of variable structure with its length and the 0 that a meter adds."""
+    data = bytes.fromhex(records) if isinstance(records, str) else records
+    body = bytes.fromhex(serial) + struct.pack("<HBBBBH", maker, 1, medium, 9, 0x10, 0) + data + b"\0"
+    return bytes((len(body),)) + body
+
+
+def billing_read(telegrams: bytes, info: int = 0, when: datetime = DAY) -> bytes:
+    """A billing read (MBR) of an M-Bus device."""
+    return ltime(when) + bytes((info,)) + telegrams
+
+
+def client_read(data: bytes, when: datetime = DAY, count: int = 7) -> bytes:
+    """A billing read of a MEP client."""
+    return ltime(when) + b"\0" + struct.pack("<HH", count, len(data)) + data
+
+
+def et16(reads: Mapping[int, bytes], devices: int = 6, size: int = 517) -> bytes:
+    """ET16 with some of its elements filled."""
+    return b"".join(reads.get(i, b"").ljust(size, b"\0") for i in range(devices))
+
+
+def mbus_log(
+    reads: Sequence[tuple[int, bytes]], room: int, newest: int, table: int = 2093, size: int = 525, sequence: int = 9
+) -> bytes:
+    """ET45 or ET74 (``table``) with the reads of some handles, oldest first, of which the last stands at ``newest``."""
+    body = bytearray(room * size)
+    for age, (handle, data) in enumerate(reversed(reads)):
+        at = (newest - age) % room * size
+        entry = struct.pack("<HHHBB", len(data) + 6, 2 << 11, handle, 0, 4) + data
+        body[at : at + size] = entry.ljust(size, b"\0")
+    form = "<BBBHB" if table == 2093 else "<BHHHH"
+    return struct.pack(form, 0x04, len(reads), newest, sequence, 1) + bytes(body)
