@@ -5,10 +5,12 @@ Independent of the catalogue on purpose: offsets are written out here a second t
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 DAY = datetime(2024, 3, 8, tzinfo=UTC)
 
@@ -249,3 +251,34 @@ def mbus_log(
         body[at : at + size] = entry.ljust(size, b"\0")
     form = "<BBBHB" if table == 2093 else "<BHHHH"
     return struct.pack(form, 0x04, len(reads), newest, sequence, 1) + bytes(body)
+
+
+def mbus_meter() -> dict[int, bytes]:
+    """A meter with M-Bus devices: published telegrams, encrypted and fixed ones, small entries and logs that wrap."""
+    vectors = json.loads((Path(__file__).parent / "vectors" / "mbus_telegrams.json").read_text(encoding="utf-8"))[
+        "telegrams"
+    ]
+    heads = [bytes.fromhex(v["telegram"]) + b"\0" for v in vectors if v["structure"] == "variable"]
+    sent = [bytes((len(b),)) + b for b in heads if len(b) < 120]
+    fixed = b"\x10" + bytes.fromhex("7856341207 00 EC7E 56341200 21436500")
+    plain = telegram("04 13 40 E2 01 00 0D 78 03 41 42 43 02 FC 03 48 52 25 74 22 15 01 96 15 05 05 16 00 00 20 C1")
+    hidden = bytearray(telegram("00" * 16))
+    hidden[12] = 5
+    reads = {
+        0: billing_read(plain + plain),
+        1: billing_read(fixed, 2),
+        2: billing_read(bytes(hidden)),
+        4: client_read(b"abc"),
+    }
+    log = [(n + 1, billing_read(one, n & 1)) for n, one in enumerate([*sent[:8], plain])]
+    return {
+        0: bytes(17) + b"\x09\x00",
+        3: bytes(range(1, 14)),
+        2059: et11(6, 150),
+        2062: bytes(10 + 36 * 6),
+        2064: et16(reads, 6, 150),
+        2084: et36(7, 200),
+        2093: mbus_log(log[:6], 7, newest=2, size=200),
+        2102: bytes(69) + b"\x05\x00" + bytes(11),
+        2122: mbus_log([*log[6:], (2000, client_read(b"xyz"))], 5, newest=1, table=2122, size=200),
+    }

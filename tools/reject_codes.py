@@ -30,6 +30,8 @@ ROOMS = {
     "frame": "A packet or message handed to the wire functions.",
     "image": "A table image: some bytes of one table of one meter.",
     "input": "A file or directory given to the command.",
+    "mbus": "A billing read of an M-Bus device or MEP client (ET16, ET45, ET74). The readings before the damage, and the other "
+    "reads, are decoded.",
     "meters": "What a meter says about itself (BT01, ET03).",
     "profile": "A load profile (BT64 to BT67). The other blocks and sets are decoded.",
     "table": "The bytes of a table.",
