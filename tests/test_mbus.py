@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import DAY, Set, billing_read, client_read, days, et11, et16, et36, et42, mbus_log, telegram
 from osgp_fast import _impl
-from osgp_fast.catalog.mbus import MEDIA, MODIFIERS, VIFS
+from osgp_fast.catalog.mbus import FIXED_UNITS, MEDIA, MODIFIERS, VIFS
 from osgp_fast.image import TableImage
 from osgp_fast.records import _telegram
 from osgp_fast.reject import Reject
 
 VECTORS = Path(__file__).parent / "vectors"
+DOCS = Path(__file__).parent.parent / "docs" / "what-is-decoded.md"
 PUBLISHED = json.loads((VECTORS / "mbus_telegrams.json").read_text(encoding="utf-8"))["telegrams"]
 CAPTURES = json.loads((VECTORS / "real_captures.json").read_text(encoding="utf-8"))["mbus_readings"]
 
@@ -310,6 +311,30 @@ def test_records(implementation: str, data: str, want: tuple[Any, ...]) -> None:
 def test_raw_is_the_record(implementation: str) -> None:
     rows, _ = readings(implementation, {0: billing_read(telegram("2F 04 13 40 E2 01 00 0D 78 02 31 32 0F AA 00 BB"))})
     assert [r["raw"].hex(" ").upper() for r in rows] == ["04 13 40 E2 01 00", "0D 78 02 31 32", "0F AA 00 BB"]
+
+
+@both
+def test_secrets_are_not_shown(implementation: str) -> None:
+    rows, rejects = readings(
+        implementation, {0: billing_read(telegram("0D FD 16 03 41 42 43 04 FD 19 01 02 03 04 01 16 01"))}
+    )
+    assert not rejects
+    assert [(r["quantity"], r["value"], r["text"], r["raw"]) for r in rows] == [
+        ("password", None, None, b"\x0d\xfd\x16"),
+        ("security key", None, None, b"\x04\xfd\x19"),
+        ("volume", 1.0, None, b"\x01\x16\x01"),
+    ]
+
+
+@pytest.mark.skipif(not DOCS.exists(), reason="not a source tree")
+def test_the_vocabulary_is_documented() -> None:
+    page = " ".join(DOCS.read_text(encoding="utf-8").split("## mbus")[1].split("\n## ")[0].split())
+    for vif in (*VIFS, *FIXED_UNITS):
+        assert f"`{vif.quantity}`" in page, vif.quantity
+        assert vif.unit is None or vif.unit in page, vif.unit
+    for modifier in MODIFIERS:
+        if modifier.effect in ("note", "unit", "count"):
+            assert f"`{modifier.word}`" in page, modifier.word
 
 
 @both

@@ -279,10 +279,14 @@ def _record(data: bytes, start: int, backwards: bool) -> tuple[Record, int]:
     at += len(extensions)
     meaning, at = _meaning(data, at, backwards)
     meaning.function, meaning.storage, meaning.tariff, meaning.subunit = dif >> 4 & 3, storage, tariff, subunit
+    before = at
     value, text, at = _data(data, at, dif & 0x0F, meaning, backwards)
+    shown = at
+    if meaning.kind == "secret":
+        value, text, shown = None, None, before
     if meaning.error is not None:
         value, text = None, meaning.error
-    return Record(meaning.name(), data[start:at], meaning.unit, value, text), at
+    return Record(meaning.name(), data[start:shown], meaning.unit, value, text), at
 
 
 def _extensions(data: bytes, at: int, more: bool) -> bytes:

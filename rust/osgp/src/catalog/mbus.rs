@@ -17,6 +17,8 @@ pub enum Kind {
     Date,
     /// Bits.
     Flags,
+    /// What is not shown.
+    Secret,
 }
 
 /// Some codes of value information: the value is the integer times ten to the `exponent` + code - `first`.
@@ -167,6 +169,7 @@ fn kind(name: &str) -> Result<Kind, ExprError> {
         "identity" => Ok(Kind::Identity),
         "date" => Ok(Kind::Date),
         "flags" => Ok(Kind::Flags),
+        "secret" => Ok(Kind::Secret),
         _ => Err(ExprError(format!("M-Bus kind {name}?"))),
     }
 }

@@ -390,11 +390,16 @@ fn record<'t>(bytes: &mut Bytes<'t>, backwards: bool) -> Result<Record<'t>, Brok
     }
     let mut meaning = meaning(bytes, backwards)?;
     (meaning.function, meaning.storage, meaning.tariff, meaning.subunit) = (dif >> 4 & 3, storage, tariff, subunit);
+    let before = bytes.at;
     let (mut value, mut text) = data(bytes, dif & 0x0F, &meaning, backwards)?;
+    let mut shown = bytes.at;
+    if meaning.kind == Kind::Secret {
+        (value, text, shown) = (None, None, before);
+    }
     if let Some(error) = meaning.error {
         (value, text) = (None, Some(error.to_owned()));
     }
-    Ok(Record { quantity: meaning.name(), raw: &bytes.data[start..bytes.at], unit: meaning.unit, value, text })
+    Ok(Record { quantity: meaning.name(), raw: &bytes.data[start..shown], unit: meaning.unit, value, text })
 }
 
 fn meaning(bytes: &mut Bytes<'_>, backwards: bool) -> Result<Meaning, Broken> {
