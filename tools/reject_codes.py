@@ -31,6 +31,8 @@ ROOMS = {
     "image": "A table image: some bytes of one table of one meter.",
     "input": "A file or directory given to the command.",
     "line": "A live line: the meter is silent, refuses, or is something else.",
+    "mbus": "A billing read of an M-Bus device or MEP client (ET16, ET45, ET74). The readings before the damage, and the other "
+    "reads, are decoded.",
     "meters": "What a meter says about itself (BT01, ET03).",
     "port": "A serial port, or a URL of one.",
     "procedure": "A procedure of a meter (BT07, BT08).",

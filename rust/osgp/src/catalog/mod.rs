@@ -4,6 +4,7 @@
 //! module gives every table, field and expression a number, so that layouts are made without a look at a string.
 
 pub mod expr;
+pub mod mbus;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -183,6 +184,10 @@ pub struct Catalog {
     pub sources: Vec<SourceRow>,
     /// Names of events by number: 0..63 of the standard, 64 + n of the manufacturer.
     pub events: HashMap<u16, String>,
+    /// Names of alarms by byte and bit of BT03.
+    pub alarms: HashMap<(u8, u8), String>,
+    /// The codes of M-Bus.
+    pub mbus: mbus::Mbus,
 }
 
 impl Catalog {
@@ -249,6 +254,8 @@ impl Catalog {
             tables,
             sources: root.sources,
             events: root.events.into_iter().collect(),
+            alarms: root.alarms.into_iter().map(|(byte, bit, name)| ((byte, bit), name)).collect(),
+            mbus: root.mbus.read()?,
         })
     }
 }
@@ -258,6 +265,9 @@ struct Root {
     tables: Vec<TableRow>,
     sources: Vec<SourceRow>,
     events: Vec<(u16, String)>,
+    alarms: Vec<(u8, u8, String)>,
+    #[serde(flatten)]
+    mbus: mbus::Rows,
 }
 
 #[derive(Deserialize)]

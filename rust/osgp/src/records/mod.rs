@@ -10,6 +10,7 @@ mod meter;
 mod meters;
 mod profile_set;
 mod registers;
+mod telegram;
 
 use arrow_array::RecordBatch;
 
