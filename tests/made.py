@@ -5,10 +5,12 @@ Independent of the catalogue on purpose: offsets are written out here a second t
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 DAY = datetime(2024, 3, 8, tzinfo=UTC)
 
@@ -202,6 +204,84 @@ def log_tables(
         body[at : at + size] = row
     header = struct.pack("<BHHIH", 0x04, len(events), newest, last & 0xFFFFFFFF, 0)
     return {71: struct.pack("<BBBBBHH", flags, 8, 19, length, 2, room, 0), table: header + bytes(body)}
+
+
+def et11(devices: int = 6, data_entry: int = 517) -> bytes:
+    """ET11: the number of devices, the sizes of ET13, ET14 and ET16's entries."""
+    return struct.pack("<BBBBBH", devices, 66, 36, 5, 6, data_entry) + bytes(32)
+
+
+def et36(entries: int = 4, size: int = 525, log: int = 45 | 1 << 11) -> bytes:
+    """ET36 with ET31 and a log, ET45 unless another is given."""
+    records = [(31 | 1 << 11, 232, 255, 2), (log, size, 253, entries)]
+    out = bytes((len(records),)) + b"".join(struct.pack("<HHHHB", *r, 1) + bytes(8) for r in records)
+    return out + b"\x02"
+
+
+def telegram(records: str | bytes, serial: str = "78563412", maker: int = 0x1EE6, medium: int = 7) -> bytes:
+    """A telegram of variable structure with its length and the 0 that a meter adds."""
+    data = bytes.fromhex(records) if isinstance(records, str) else records
+    body = bytes.fromhex(serial) + struct.pack("<HBBBBH", maker, 1, medium, 9, 0x10, 0) + data + b"\0"
+    return bytes((len(body),)) + body
+
+
+def billing_read(telegrams: bytes, info: int = 0, when: datetime = DAY) -> bytes:
+    """A billing read (MBR) of an M-Bus device."""
+    return ltime(when) + bytes((info,)) + telegrams
+
+
+def client_read(data: bytes, when: datetime = DAY, count: int = 7) -> bytes:
+    """A billing read of a MEP client."""
+    return ltime(when) + b"\0" + struct.pack("<HH", count, len(data)) + data
+
+
+def et16(reads: Mapping[int, bytes], devices: int = 6, size: int = 517) -> bytes:
+    """ET16 with some of its elements filled."""
+    return b"".join(reads.get(i, b"").ljust(size, b"\0") for i in range(devices))
+
+
+def mbus_log(
+    reads: Sequence[tuple[int, bytes]], room: int, newest: int, table: int = 2093, size: int = 525, sequence: int = 9
+) -> bytes:
+    """ET45 or ET74 (``table``) with the reads of some handles, oldest first, of which the last stands at ``newest``."""
+    body = bytearray(room * size)
+    for age, (handle, data) in enumerate(reversed(reads)):
+        at = (newest - age) % room * size
+        entry = struct.pack("<HHHBB", len(data) + 6, 2 << 11, handle, 0, 4) + data
+        body[at : at + size] = entry.ljust(size, b"\0")
+    form = "<BBBHB" if table == 2093 else "<BHHHH"
+    return struct.pack(form, 0x04, len(reads), newest, sequence, 1) + bytes(body)
+
+
+def mbus_meter() -> dict[int, bytes]:
+    """A meter with M-Bus devices: published telegrams, encrypted and fixed ones, small entries and logs that wrap."""
+    vectors = json.loads((Path(__file__).parent / "vectors" / "mbus_telegrams.json").read_text(encoding="utf-8"))[
+        "telegrams"
+    ]
+    heads = [bytes.fromhex(v["telegram"]) + b"\0" for v in vectors if v["structure"] == "variable"]
+    sent = [bytes((len(b),)) + b for b in heads if len(b) < 120]
+    fixed = b"\x10" + bytes.fromhex("7856341207 00 EC7E 56341200 21436500")
+    plain = telegram("04 13 40 E2 01 00 0D 78 03 41 42 43 02 FC 03 48 52 25 74 22 15 01 96 15 05 05 16 00 00 20 C1")
+    hidden = bytearray(telegram("00" * 16))
+    hidden[12] = 5
+    reads = {
+        0: billing_read(plain + plain),
+        1: billing_read(fixed, 2),
+        2: billing_read(bytes(hidden)),
+        4: client_read(b"abc"),
+    }
+    log = [(n + 1, billing_read(one, n & 1)) for n, one in enumerate([*sent[:8], plain])]
+    return {
+        0: bytes(17) + b"\x09\x00",
+        3: bytes(range(1, 14)),
+        2059: et11(6, 150),
+        2062: bytes(10 + 36 * 6),
+        2064: et16(reads, 6, 150),
+        2084: et36(7, 200),
+        2093: mbus_log(log[:6], 7, newest=2, size=200),
+        2102: bytes(69) + b"\x05\x00" + bytes(11),
+        2122: mbus_log([*log[6:], (2000, client_read(b"xyz"))], 5, newest=1, table=2122, size=200),
+    }
 
 
 @dataclass

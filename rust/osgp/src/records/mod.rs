@@ -11,6 +11,7 @@ mod meters;
 mod profile_set;
 mod register_dims;
 mod registers;
+mod telegram;
 
 use arrow_array::RecordBatch;
 

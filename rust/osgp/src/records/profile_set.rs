@@ -42,6 +42,7 @@ struct Et42Fields {
     section: Field,
     unit: Field,
     digits: Field,
+    et74_entries: Field,
     et79_entries: Field,
     channels: Field,
     source: Field,
@@ -100,6 +101,7 @@ impl Fields {
                     section: f("ET42", "required_section_length"),
                     unit: f("ET42", "energy_register_unit"),
                     digits: f("ET42", "rollover_digits"),
+                    et74_entries: f("ET42", "et74_entries"),
                     et79_entries: f("ET42", "et79_entries"),
                     channels: f("ET42", "channels"),
                     source: f("ET42", "source.id"),
@@ -260,6 +262,11 @@ impl<'v, 'm, 'a> Et42<'v, 'm, 'a> {
             return None;
         }
         self.find(field, &[])
+    }
+
+    /// The number of entries of ET74.
+    pub(crate) fn et74_entries(&self) -> Option<i64> {
+        self.section(Fields::get().et42.et74_entries)
     }
 
     /// The number of entries of ET79.
