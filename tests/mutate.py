@@ -52,7 +52,25 @@ Meter = dict[str, bytes]
 INTERESTING = [0, 1, 2, 3, 15, 16, 60, 61, 83, 84, 85, 0x7F, 0x80, 0xEE, 0xFE, 0xFF]
 WIDE = [0, 1, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 # Where a wrong byte leads furthest: dimensions, states and the headers of logs.
-STEERING = ["BT00", "BT03", "BT61", "BT62", "BT63", "BT71", "BT74", "ET11", "ET14", "ET16", "ET21", "ET36", "ET42"]
+STEERING = [
+    "BT00",
+    "BT03",
+    "BT21",
+    "BT22",
+    "BT26",
+    "BT27",
+    "BT61",
+    "BT62",
+    "BT63",
+    "BT71",
+    "BT74",
+    "ET11",
+    "ET14",
+    "ET16",
+    "ET21",
+    "ET36",
+    "ET42",
+]
 STEERING += ["ET45", "ET54", "ET55", "ET66", "ET74", "ET79"]
 
 
