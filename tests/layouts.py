@@ -19,6 +19,7 @@ OUT = HERE / "vectors" / "layouts"
 METERS = (
     "dump/M00002001",
     "dump/M00002002",
+    "dump/M00002004",
     "edges/A01-end-readings",
     "edges/A04-four-sets",
     "edges/S01-et66",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from conftest import Command
 from osgp_fast.catalog import PROCEDURES, TABLES, flat
 from osgp_fast.catalog._model import Field
-from osgp_fast.layout import TableSet
+from osgp_fast.layout import STAND_INS, TableSet
 
 METERS = Path(__file__).parent / "samples"
 #: The keys of the contract, in its order; more may follow.
@@ -56,6 +57,8 @@ def offset(id: str, path: str, generation: int | None = None) -> Any:
         ("BT62", "set.format", "3*BT61.11[0]"),
         ("BT64", "block.interval.status", "5 + 4*BT61.11[0]*BT61.4.4 + (7 + BT61.9[0])//8"),
         ("ET21", "set.interval_end_utc", 94),
+        ("ET54", "mep_tx_locked", "97 + ET11.32*ET11.33"),
+        ("ET09", "l1_sag1_time", "6 + 18*ET04.53"),
     ],
 )
 def test_offsets_in_the_guide_s_notation(id: str, path: str, want: int | str) -> None:
@@ -96,8 +99,9 @@ def test_formulas_give_the_offsets_of_a_meter(meter: Path) -> None:
                 tables_differ(tables, table.variables[name], value) for name, value in table.fixed.items()
             ):
                 continue
-            assert evaluate(tables, id, text, len(data[id])) == leaf.offset, (id, row["path"], text)
-            checked += 1
+            if all(table in data or table in STAND_INS for table in re.findall(r"[BE]T\d\d(?=\.)", text)):
+                assert evaluate(tables, id, text, len(data[id])) == leaf.offset, (id, row["path"], text)
+                checked += 1
     assert checked > 30
 
 

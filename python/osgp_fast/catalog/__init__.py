@@ -17,7 +17,20 @@ from typing import Any, Final
 from . import mbus
 from ._model import Field, Table
 
-__all__ = ["PROCEDURES", "TABLES", "Field", "Table", "alarms", "catalog_json", "errata", "event_codes", "sources"]
+__all__ = [
+    "PROCEDURES",
+    "TABLES",
+    "Field",
+    "Table",
+    "alarms",
+    "catalog_json",
+    "errata",
+    "event_codes",
+    "present_order",
+    "sources",
+    "summation_order",
+    "unlisted_summations",
+]
 
 
 def _all(room: str) -> Iterator[Table]:
@@ -47,6 +60,25 @@ def sources() -> list[dict[str, Any]]:
     return rows
 
 
+def present_order() -> list[int]:
+    """The source IDs of BT28's present values in the order of the guides' list, which BT27 may replace."""
+    return [row["source"] for row in _load("sources.json")["bt28_default_order"]]
+
+
+def summation_order() -> tuple[int, ...]:
+    """The source IDs of BT23's summations in the order of the guides' list, which BT22 may replace."""
+    from .bt.bt23 import SUMMATION_SOURCES
+
+    return SUMMATION_SOURCES
+
+
+def unlisted_summations() -> tuple[tuple[int, str, str], ...]:
+    """The summations that no source ID names, VAh of the quadrants: place, quantity, unit."""
+    from .bt.bt23 import UNLISTED_SUMMATIONS
+
+    return UNLISTED_SUMMATIONS
+
+
 def event_codes() -> dict[str, Any]:
     """Names and arguments of events, with where they come from and what is open about them."""
     codes: dict[str, Any] = _load("event_codes.json")
@@ -57,6 +89,12 @@ def event_names() -> dict[int, str]:
     """The name of every event: 0..63 of the standard, 64 + n of the manufacturer."""
     codes = event_codes()
     return {int(k): v for k, v in {**codes["standard"], **codes["manufacturer"]}.items()}
+
+
+def errata(id: str) -> str:
+    """Where the guides contradict themselves about a table, and how they were read; Markdown, empty where they do not."""
+    path = Path(__file__).parent / "errata" / f"{id}.md"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 def alarms() -> list[tuple[int, int, str]]:
@@ -71,12 +109,6 @@ def alarms() -> list[tuple[int, int, str]]:
         for bit in word.of
         if isinstance(word.at, str) and bit.bits is not None
     ]
-
-
-def errata(id: str) -> str:
-    """Where the guides contradict themselves about a table, and how they were read; Markdown, empty where they do not."""
-    path = Path(__file__).parent / "errata" / f"{id}.md"
-    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 #: What Rust needs of a row: how to lay it out and how to read it. The words stay here.
@@ -103,6 +135,9 @@ def catalog_json() -> str:
     value: dict[str, list[Any]] = {
         "tables": tables,
         "sources": [{k: s[k] for k in keep} for s in sources()],
+        "summation_order": list(summation_order()),
+        "unlisted_summations": [list(row) for row in unlisted_summations()],
+        "present_order": present_order(),
         "events": [[k, v] for k, v in sorted(event_names().items())],
         "alarms": [list(alarm) for alarm in alarms()],
         **mbus.to_json(),

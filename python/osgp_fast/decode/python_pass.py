@@ -82,7 +82,7 @@ class PythonPass:
             assume_defaults=job.assume_defaults,
         )
         summary["skipped"]["tables_without_decoder"] += _impl.tables_without_decoder(images)
-        if getattr(result, "assumed", False) and len(summary["assumed"]) < _ASSUMED:
+        if result.assumed and len(summary["assumed"]) < _ASSUMED:
             summary["assumed"].append(label)
         for reject in result.rejects:
             self._reject(reject)

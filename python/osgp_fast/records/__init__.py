@@ -32,10 +32,11 @@ NEEDS: Final = {
 
 @dataclass(slots=True)
 class MeterResult:
-    """What one meter gave: batches of columns per kind, and rejects."""
+    """What one meter gave: batches of columns per kind, rejects, and whether the guides' defaults were used."""
 
     rows: dict[str, list[dict[str, list[Any]]]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    assumed: bool = False
 
 
 def decode_meter(
@@ -52,6 +53,7 @@ def decode_meter(
     for kind in kinds:
         result.rows[kind] = list(_decode(kind, meter, options))
     result.rejects = meter.rejects
+    result.assumed = meter.assumed
     return result
 
 

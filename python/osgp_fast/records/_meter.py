@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from .. import codec, layout
@@ -66,6 +68,9 @@ class Meter:
     def __init__(self, label: str, images: Sequence[TableImage], needed: Collection[str]) -> None:
         self.label = label
         self.rejects: list[Reject] = []
+        #: Whether rows were made with the guides' defaults, since dimensions or sources were not captured.
+        self.assumed = False
+        self._orders: dict[str, _Order] = {}
         self.tables = sorted({i.table for i in images})
         by_table: dict[int, list[tuple[int, TableImage]]] = {}
         for order, image in enumerate(images):
@@ -88,17 +93,31 @@ class Meter:
         if len(reads) == 1:
             return reads[0]
 
+        order = self._order(table, reads)
+        if order.sessions and (order.times if data.read_at is not None else order.places):
+            return _newest_in_order(reads, data)
+
         def rank(item: tuple[int, Read]) -> tuple[int, int]:
             i, r = item
-            if r.session != data.session or (r.read_at is None or data.read_at is None):
-                same = r.session == data.session
-                later = r.order > data.order if same else r.session > data.session
-            else:
-                same, later = True, r.read_at > data.read_at
+            same = r.session == data.session
+            later = _later(r, data) if same else r.session > data.session
             place = (0 if same else 2) + (1 if later else 0)
             return place, i if later else -i
 
         return min(enumerate(reads), key=rank)[1]
+
+    def _order(self, table: str, reads: Sequence[Read]) -> _Order:
+        if table not in self._orders:
+            times = [r.read_at for r in reads]
+            none = all(t is None for t in times)
+            places = all(a.order < b.order for a, b in pairwise(reads))
+            self._orders[table] = _Order(
+                sessions=all(a.session <= b.session for a, b in pairwise(reads)),
+                places=places,
+                # Reads that all have a time stand in its order; where none has one, their places decide.
+                times=places if none else None not in times,
+            )
+        return self._orders[table]
 
     def view(self, read: Read) -> View:
         """The dimensions of this meter as they were when ``read`` was made."""
@@ -107,6 +126,32 @@ class Meter:
     def view_latest(self) -> View:
         """The newest of everything."""
         return View(self, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Whether the reads of a table stand in the order of their sessions, of their appearance, and of their times."""
+
+    sessions: bool
+    places: bool
+    times: bool
+
+
+def _later(read: Read, data: Read) -> bool:
+    """Whether a read of the same session is later than the data."""
+    if read.read_at is None or data.read_at is None:
+        return read.order > data.order
+    return read.read_at > data.read_at
+
+
+def _newest_in_order(reads: Sequence[Read], data: Read) -> Read:
+    """`Meter.newest` among reads that stand in order, so that none but the ones around it need be looked at."""
+    first = bisect_left(reads, data.session, key=lambda r: r.session)
+    end = bisect_right(reads, data.session, lo=first, key=lambda r: r.session)
+    if first == end:
+        return reads[max(0, first - 1)]
+    later = bisect_left(reads, True, lo=first, hi=end, key=lambda r: _later(r, data))
+    return reads[max(first, later - 1)]
 
 
 def _in_time(images: list[tuple[int, TableImage]]) -> list[tuple[int, TableImage]]:

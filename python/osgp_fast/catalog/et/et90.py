@@ -1,0 +1,137 @@
+"""ET90: dimensions of the LN tables: ET89, ET92 to ET98."""
+
+from .._model import Field, P, reserved, table, u8, u16
+
+
+def _length(
+    name: str, spec: str, at: int, default: int, what: str, page: int | None = None, since: str = "4.10"
+) -> Field:
+    row: Field = u8(
+        name,
+        spec,
+        at=str(at),
+        vci=P,
+        since=since,
+        unit="byte",
+        default=str(default),
+        page=page,
+        doc=f"characters of {what}",
+    )
+    return row
+
+
+ET90 = table(
+    "ET90",
+    "Dimension LN",
+    "MEP guide, ET90, p. 190; Optical guide, appendix A, p. 62",
+    [
+        u16(
+            "ip_address_length",
+            "IP Address Length",
+            at="0",
+            vci=P,
+            since="4.10",
+            unit="byte",
+            default="50",
+            page=191,
+            doc="of an IP address in ET92 to ET96; OSGP meters only, and without meaning below 4.10, up to offset 15",
+        ),
+        u8(
+            "urgent_alarm_mask_length",
+            "Urgent Alarm Bitmask Length",
+            at="2",
+            vci=P,
+            since="4.10",
+            unit="byte",
+            default="20",
+            doc="in ET92",
+        ),
+        u8(
+            "connection_reason_length",
+            "Connection Reason Bitmap Length",
+            at="3",
+            vci=P,
+            since="4.10",
+            unit="byte",
+            default="2",
+            doc="in ET93; bytes, presumably",
+        ),
+        _length("apn_length", "Modem APN Length", 4, 64, "APN in ET95"),
+        _length("apn_user_length", "Modem APN User Length", 5, 32, "APN User in ET95"),
+        _length("apn_password_length", "Modem APN Password Length", 6, 32, "APN Password in ET95"),
+        _length("sim_pin_length", "Modem SIM Pin Length", 7, 5, "SIM PIN in ET94"),
+        _length("manufacturer_length", "Modem Manufacturer Length", 8, 32, "Manufacturer in ET95"),
+        _length("model_length", "Modem Model Length", 9, 32, "Model in ET95"),
+        _length("revision_length", "Modem Revision Length", 10, 32, "Revision in ET95"),
+        _length("imei_length", "Modem IMEI Length", 11, 32, "IMEI in ET95 (printed IEMI)"),
+        _length("phone_number_length", "Modem SIM Phone Number Length", 12, 32, "SIM Phone Number in ET93 and ET95"),
+        _length(
+            "operator_name_length",
+            "Modem Current Mobile Operator Name Length",
+            13,
+            40,
+            "Current Mobile Operator Name in ET95",
+        ),
+        u8(
+            "max_connections",
+            "Modem Socket Maximum Connections",
+            at="14",
+            vci=P,
+            since="4.10",
+            default="2",
+            page=192,
+            doc="of the modem",
+        ),
+        u8(
+            "max_services",
+            "Modem Maximum Connection Services",
+            at="15",
+            vci=P,
+            since="4.10",
+            default="10",
+            doc="IP services of the modem",
+        ),
+        u8(
+            "ftz_messages",
+            "Number of FTz Messages",
+            at="16",
+            vci=P,
+            since="3.82",
+            since_cpm="1.31",
+            default="3",
+            doc="free text messages in ET97 and in the display lists; from 4.02 on in generation 4",
+        ),
+        u16(
+            "at_reply_length",
+            "Modem AT Command Reply Length",
+            at="17",
+            vci=P,
+            since="4.20",
+            unit="byte",
+            default="200",
+            doc="of the reply in ET98; OSGP meters only",
+        ),
+        _length("iccid_length", "Modem SIM ICCD Length", 19, 23, "SIM ICCID in ET95", since="4.20"),
+        reserved(5, at="20", printed="", since="4.50", doc="not printed: the table's rows end at 19"),
+        u8(
+            "pending_security_events",
+            printed="",
+            at="25",
+            since="4.50",
+            doc="not printed here: ET89 counts its pending security events by MT90.25; one byte is a guess",
+        ),
+        u8(
+            "pending_security_event_size",
+            printed="",
+            at="26",
+            since="4.50",
+            unit="byte",
+            doc="not printed here: the size of one of them, MT90.26 in ET89",
+        ),
+    ],
+    optical_read="MK, PK, RK",
+    since="3.82",
+    since_cpm="1.31",
+    clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
+    doc="on 3.82, 4.02 and CPM 1.31 only offset 16 means something; generation 4 has the table from 4.02 on",
+)

@@ -1,0 +1,53 @@
+"""Lines, and the loops that drive a machine of `osgp_fast.session` over them.
+
+Client::
+
+    port = open_port("/dev/ttyUSB0")                        # or a URL of pyserial
+    connection = Connection(Role.CLIENT)
+    with Line(port, connection) as line:                    # hangs up at the end
+        line.run(dialogue.connect())
+        line.run(dialogue.log_on(password))
+        data = line.run(dialogue.read(connection, 64)).data
+        line.ask(Write(7, procedure))                       # or single requests: an answer, or an exception
+
+`AsyncLine` is the same with ``await``. Errors: `session.Refused` and its subclasses for a meter that says no,
+TransportError ("port.*", "line.*") for the line, RemoteProtocolError ("session.*") for a strange answer.
+
+Meter: ``serve(port, Responder(Connection(Role.METER), handler))``.
+
+Tests: ``MemoryPort(machine, clock)`` has a machine at its other end and a clock of its own, ``BadLine`` makes either
+direction bad, ``SharedPort`` is a meter that shares its port with MEP. ``TracePort(port, file)`` records any port as a log
+that `osgp_fast.decode` reads.
+"""
+
+from __future__ import annotations
+
+from .adrive import AsyncLine
+from .drive import Line, serve
+from .faults import BadLine, Faults, SharedPort
+from .memory import MemoryPort, VirtualClock, Wire
+from .port import Clock, Port
+from .trace import TracePort
+
+__all__ = [
+    "AsyncLine",
+    "BadLine",
+    "Clock",
+    "Faults",
+    "Line",
+    "MemoryPort",
+    "Port",
+    "SharedPort",
+    "TracePort",
+    "VirtualClock",
+    "Wire",
+    "open_port",
+    "serve",
+]
+
+
+def open_port(name: str, *, baud: int = 9600, rts: bool = True, dtr: bool = True) -> Port:
+    """Open a serial port or a URL of pyserial. Raises: TransportError ("port.*"). See `serial.SerialPort`."""
+    from .serial import SerialPort  # pyserial is imported only where a real port is opened
+
+    return SerialPort(name, baud=baud, rts=rts, dtr=dtr)

@@ -1,0 +1,113 @@
+"""The blocking loop between a port and a machine: write, read what is there, feed, stop at the deadline."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TypeVar
+
+from ..errors import OsgpError
+from ..session import Connection, Failed, Machine, Refusal, Request, Response, dialogue, refusal
+from ..session.dialogue import Dialogue
+from .port import Clock, Port
+
+T = TypeVar("T")
+
+
+def put(port: Port, machine: Machine, data: bytes) -> None:
+    """Write what is due, and follow the machine's speed."""
+    if data:
+        port.write(data)
+    if port.baud != machine.baud:
+        port.baud = machine.baud
+
+
+def step(port: Port, machine: Machine, clock: Clock) -> None:
+    """Wait for bytes until the machine's deadline, and let it act on them or on the time."""
+    deadline = machine.deadline()
+    data = port.read(None if deadline is None else max(deadline - clock(), 0.0))
+    now = clock()
+    put(port, machine, machine.receive(data, now) if data else machine.tick(now))
+
+
+class Line:
+    """A client on a port: requests with results.
+
+    ``with Line(port) as line: line.run(dialogue.connect()); ...`` hangs up at the end, also after an error.
+    """
+
+    def __init__(self, port: Port, connection: Connection, *, clock: Clock = time.monotonic) -> None:
+        self.port = port
+        self.connection = connection
+        self.clock = clock
+
+    def ask(self, request: Request) -> Response:
+        """Make a request and wait for its answer. Raises: Refused, TransportError, other errors of the protocol."""
+        put(self.port, self.connection, self.connection.send(request, self.clock()))
+        while (event := self.connection.next_event()) is None:
+            step(self.port, self.connection, self.clock)
+        return result(event, request)
+
+    def run(self, talk: Dialogue[T]) -> T:
+        """Have a whole dialogue."""
+        try:
+            request = next(talk)
+            while True:
+                try:
+                    answer = self.ask(request)
+                except OsgpError as error:
+                    request = talk.throw(error)
+                else:
+                    request = talk.send(answer)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    def hang_up(self) -> None:
+        """Log off and terminate as far as possible, and close the port. What fails here is not raised."""
+        try:
+            if self.connection.request is None:
+                self.run(dialogue.hang_up(self.connection))
+                self.settle()
+        except OsgpError:
+            pass
+        finally:
+            self.connection.close(self.clock())
+            self.port.close()
+
+    def settle(self) -> None:
+        """Wait until everything due has been written: the last ACK."""
+        for _ in range(3):
+            deadline = self.connection.deadline()
+            if deadline is None or deadline - self.clock() > 0.01:
+                return
+            step(self.port, self.connection, self.clock)
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.hang_up()
+
+
+def result(event: object, request: Request) -> Response:
+    """An answer, or its exception."""
+    if isinstance(event, Failed):
+        raise event.error
+    if isinstance(event, Refusal):
+        raise refusal(event.code, request)
+    assert isinstance(event, Response)
+    return event
+
+
+def serve(port: Port, machine: Machine, *, clock: Clock = time.monotonic, seconds: float | None = None) -> None:
+    """Be the meter on a port, for so long or until the port is gone (TransportError)."""
+    end = None if seconds is None else clock() + seconds
+    while end is None or clock() < end:
+        deadline = machine.deadline()
+        until = min((t for t in (deadline, end) if t is not None), default=None)
+        data = port.read(None if until is None else max(until - clock(), 0.0))
+        now = clock()
+        put(port, machine, machine.receive(data, now) if data else machine.tick(now))

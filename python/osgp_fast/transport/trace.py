@@ -1,0 +1,83 @@
+"""A port that writes down what passes: the text log that `decode` reads, one line per direction and moment.
+
+::
+
+    2024-03-14T10:07:30.000Z TX EE 00 00 00 00 01 20 13 10
+    2024-03-14T10:07:30.041Z RX 06
+
+The password of a security packet is masked (2A), also in an echo and in what may be a damaged one, unless
+``with_secrets``. A masked packet gets a CRC that fits, so that the log decodes without complaint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+from ..session.masking import Masker
+from .port import Port
+
+#: The first line of a log. None of its words are hex digits.
+HEADING: Final = "# optical port; passwords are masked\n"
+HEADING_OPEN: Final = "# optical port; WITH PASSWORDS\n"
+
+
+class TracePort:
+    """A port around a port. ``clock`` gives seconds since 1970."""
+
+    def __init__(
+        self, port: Port, log: TextIO, *, with_secrets: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.port = port
+        self._log = log
+        self._clock = clock
+        self._maskers = None if with_secrets else {"TX": Masker(), "RX": Masker()}
+        log.write(HEADING_OPEN if with_secrets else HEADING)
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self.port.name
+
+    @property
+    def baud(self) -> int:
+        """The speed in bit/s."""
+        return self.port.baud
+
+    @baud.setter
+    def baud(self, rate: int) -> None:
+        self.port.baud = rate
+
+    def write(self, data: bytes) -> None:
+        """Write all of it."""
+        self._flush("RX")
+        self._note("TX", data)
+        self._flush("TX")
+        self.port.write(data)
+
+    def read(self, timeout_s: float | None) -> bytes:
+        """What has come."""
+        data = self.port.read(timeout_s)
+        if data:
+            self._note("RX", data)
+        return data
+
+    def close(self) -> None:
+        """Close it, and write down what is left."""
+        self._flush("RX")
+        self._log.flush()
+        self.port.close()
+
+    def _note(self, side: str, data: bytes) -> None:
+        self._line(side, data if self._maskers is None else self._maskers[side].feed(data))
+
+    def _flush(self, side: str) -> None:
+        if self._maskers is not None:
+            self._line(side, self._maskers[side].finish())
+
+    def _line(self, side: str, data: bytes) -> None:
+        if data:
+            stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._log.write(f"{stamp} {side} {data.hex(' ').upper()}\n")
