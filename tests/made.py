@@ -282,3 +282,103 @@ def mbus_meter() -> dict[int, bytes]:
         2102: bytes(69) + b"\x05\x00" + bytes(11),
         2122: mbus_log([*log[6:], (2000, client_read(b"xyz"))], 5, newest=1, table=2122, size=200),
     }
+
+
+@dataclass
+class Registers:
+    """The dimensions of a meter's register tables, and values that tell where they stand. Source: MEP guide pp. 200-216."""
+
+    summations: int = 11
+    demands: int = 0
+    coincidents: int = 0
+    occurrences: int = 0
+    tiers: int = 2
+    self_reads: int = 3
+    counter: bool = False
+    event_time: bool = True
+    cumulative: bool = False
+    continuous: bool = False
+    remaining: bool = False
+    present_demands: int = 0
+    present_values: int = 18
+    sources: Sequence[int] = (*range(8), 26, 27, 28)
+    """Of summations; demands have sources 8 and up, coincident values 12 and up."""
+    times: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
+    """Event times of (demand, occurrence) that are other ones."""
+
+    def bt21(self) -> bytes:
+        """BT21, or BT20."""
+        flags = 0x01 | self.event_time << 1 | self.counter << 2 | self.cumulative << 4 | self.continuous << 5
+        flags |= self.remaining << 6
+        return bytes((flags, 0x0C, self.self_reads, self.summations, self.demands, self.coincidents)) + bytes(
+            (self.occurrences, self.tiers, self.present_demands, self.present_values)
+        )
+
+    def bt22(self) -> bytes:
+        """BT22: every second demand is a maximum; coincident value c belongs to demand c // 2."""
+        maxima = sum(1 << d for d in range(1, self.demands, 2))
+        return (
+            bytes(self.sources[: self.summations]).ljust(self.summations, b"\0")
+            + bytes(8 + d for d in range(self.demands))
+            + maxima.to_bytes((self.demands + 7) // 8, "little")
+            + bytes(12 + c for c in range(self.coincidents))
+            + bytes(c // 2 for c in range(self.coincidents))
+        )
+
+    def record(self, base: int = 0, resets: int = 7) -> bytes:
+        """BT23's record: block b (0 is the total) has values base + 10000 * b + 1000 * kind + 10 * index + occurrence."""
+        out = bytes((resets,)) if self.counter else b""
+        for block in range(self.tiers + 1):
+            start = base + 10_000 * block
+            out += struct.pack(f"<{self.summations}i", *(start + 10 * i for i in range(self.summations)))
+            for d in range(self.demands):
+                value = start + 1000 + 10 * d
+                occurrences = range(self.occurrences)
+                if self.event_time:
+                    default = stime(DAY + timedelta(hours=block, minutes=d))
+                    out += b"".join(self.times.get((d, o), default) for o in occurrences)
+                out += struct.pack("<i", value + 500) if self.cumulative else b""
+                out += struct.pack("<i", value + 700) if self.continuous else b""
+                out += struct.pack(f"<{self.occurrences}i", *(value + o for o in occurrences))
+            for c in range(self.coincidents):
+                values = (start + 2000 + 10 * c + o for o in range(self.occurrences))
+                out += struct.pack(f"<{self.occurrences}i", *values)
+        return out
+
+    def snapshot(self, when: datetime | bytes = DAY, season: int = 1, base: int = 0) -> bytes:
+        """BT24 or BT25."""
+        return (when if isinstance(when, bytes) else stime(when)) + bytes((season,)) + self.record(base)
+
+    def entry(self, when: datetime | bytes = DAY, season: int = 1, base: int = 0, bidn: int = 41) -> bytes:
+        """An entry of BT26."""
+        return (struct.pack("<H", bidn) if self.demands else b"") + self.snapshot(when, season, base)
+
+    def bt26(self, entries: Sequence[bytes], newest: int = 0, sequence: int = 1000, flags: int = 4) -> bytes:
+        """BT26: ``entries`` oldest first, the newest in element ``newest``."""
+        size = len(self.entry())
+        body = bytearray(size * self.self_reads)
+        for age, entry in enumerate(reversed(entries)):
+            at = (newest - (-age if flags & 1 else age)) % self.self_reads * size
+            body[at : at + size] = entry
+        return struct.pack("<BBBHB", flags, len(entries), newest, sequence, 0) + bytes(body)
+
+    def tables(self) -> dict[int, bytes]:
+        """A meter with every register table; self-reads are a day apart."""
+        entries = [self.entry(DAY + timedelta(days=n), base=100_000 * (n + 1)) for n in range(2)]
+        return {
+            1: bt01(),
+            21: self.bt21(),
+            22: self.bt22(),
+            23: self.record(),
+            24: self.snapshot(season=2, base=700_000),
+            25: self.snapshot(season=3, base=800_000),
+            26: self.bt26(entries),
+            27: bytes(range(8, 8 + self.present_demands)) + bytes(range(8, 8 + self.present_values)),
+            28: self.bt28(),
+        }
+
+    def bt28(self, values: Sequence[int] | None = None) -> bytes:
+        """BT28: value n is 1000 + n."""
+        numbers = [1000 + n for n in range(self.present_values)] if values is None else list(values)
+        demand = (b"\x00\x05\x00" if self.remaining else b"") + struct.pack("<i", 77)
+        return demand * self.present_demands + struct.pack(f"<{len(numbers)}i", *numbers)

@@ -303,6 +303,11 @@ fn extended_source(view: &View<'_, '_>, et42: &Et42<'_, '_, '_>, n: i64, c: i64,
     (et42.find(f.set_channels, &[k])? == channels).then(|| et42.find(f.set_source, &[k, c]))?
 }
 
+/// What one count of a Wh or varh register is worth, if ET55 or ET42 says so.
+pub(crate) fn register_unit(view: &View<'_, '_>) -> Option<i32> {
+    energy_register_unit(view, &Et42::new(view))
+}
+
 /// What one count of a Wh or varh register is worth: ET55 first, ET42 else.
 fn energy_register_unit(view: &View<'_, '_>, et42: &Et42<'_, '_, '_>) -> Option<i32> {
     // The supported units (MEP guide, ET55, p. 159).
