@@ -89,6 +89,9 @@ def test_a_partial_read_is_not_trusted_for_its_length(implementation: str) -> No
     rows, rejects = decode(implementation, [part], "alarms")
     assert {r["byte"] for r in rows} == {1, 2, 3}
     assert [(r.code, r.table) for r in rejects] == [("dimension.missing", 3)]
+    rows, rejects = decode(implementation, [part], "alarms", assume_defaults=True)
+    assert {r["byte"] for r in rows} == {1, 2, 3, 4, 5}
+    assert not rejects
     rows, rejects = decode(implementation, [part, *images({0: bt00(4)})], "alarms")
     assert {r["byte"] for r in rows} == {1, 2, 3, 4, 5}
     assert not rejects

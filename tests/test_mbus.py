@@ -647,6 +647,30 @@ def test_dimensions_of_logs(implementation: str) -> None:
 
 
 @both
+def test_assumed_dimensions(implementation: str) -> None:
+    """ET11's and ET36's defaults: 517 bytes of a device, 525 of an entry, as many entries as were read."""
+
+    def values(of: dict[int, bytes] | list[TableImage]) -> list[float]:
+        rows, rejects = decode(implementation, of, "mbus", assume_defaults=True)
+        assert not rejects
+        return [r["value"] for r in rows]
+
+    table = et16({0: billing_read(telegram("01 16 01")), 5: client_read(b"abc")})
+    assert values({2064: table}) == [1.0, None]
+    second = et16({1: billing_read(telegram("01 16 02"))})
+    assert values([TableImage(meter="m", table=2064, offset=517, data=second[517:600], whole=False)]) == [2.0]
+    for number in (2093, 2122):
+        log = mbus_log(LOG[:3], 4, newest=1, table=number)
+        assert values({number: log}) == [1.0, 2.0, 3.0]
+        part = TableImage(meter="m", table=number, data=log, whole=False)
+        rows, rejects = decode(implementation, [part], "mbus", assume_defaults=True)
+        assert (rows, [r.code for r in rejects]) == ([], ["dimension.missing"])
+    # The size of an entry is known, their number is not.
+    small = mbus_log(LOG[:2], 3, newest=0, table=2122, size=60)
+    assert values({2122: small, 2084: et36(3, 60)}) == [1.0, 2.0]
+
+
+@both
 def test_wrong_headers(implementation: str) -> None:
     log = bytearray(mbus_log(LOG[:2], 5, newest=1))
     for at, value, code in ((1, 6, "mbus.count"), (2, 5, "mbus.last_entry")):

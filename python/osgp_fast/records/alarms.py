@@ -18,25 +18,30 @@ NEEDS: Final = frozenset({"BT00", "BT03"})
 _NAMES: Final = {(byte, bit): name for byte, bit, name in alarms()}
 #: Bytes that every BT03 has: modes, two of standard alarms, extended alarms.
 _FIXED: Final = 4
+#: BT00.17 as the MEP guide gives it (p. 198).
+_DEFAULT: Final = 9
 
 
 def decode(meter: Meter, options: Options) -> Iterator[dict[str, list[Any]]]:
     """The rows of a meter."""
     rows: dict[str, list[Any]] = {c.name: [] for c in columns("alarms")}
     for read in meter.reads.get("BT03", ()):
-        for byte in range(1, _length(meter, read)):
+        for byte in range(1, _length(meter, read, options)):
             if (raw := read.get(byte, 1)) is not None:
                 _add(rows, meter, read, byte, raw[0])
     if rows["meter"]:
         yield rows
 
 
-def _length(meter: Meter, read: Read) -> int:
+def _length(meter: Meter, read: Read, options: Options) -> int:
     """The bytes of the table: by BT00.17, else those of a whole read; of a partial one those that are always there."""
     declared = meter.view(read).find("BT00", "manufacturer_status_length")
     if declared is None:
         if read.whole:
             return read.end
+        if options.assume_defaults:
+            meter.assumed = meter.assumed or read.end > _FIXED
+            return _FIXED + _DEFAULT
         if read.end > _FIXED:
             missing(meter, read, "BT00")
         return _FIXED

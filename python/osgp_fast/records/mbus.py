@@ -41,6 +41,10 @@ _BEFORE_DATA: Final = 11
 #: Handles from here on are those of MEP clients. Source: MEP guide p. 85.
 _FIRST_CLIENT: Final = 1000
 _MAX_SLOT: Final = 127
+#: The guide's defaults: devices of firmware 4.0, bytes of an element of ET16 (ET11) and of a log's entry (ET36).
+_DEFAULT_DEVICES: Final = 6
+_DEFAULT_SIZE: Final = 517
+_DEFAULT_ENTRY: Final = 525
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ def decode(meter: Meter, options: Options) -> Iterator[dict[str, list[Any]]]:
     for table, places in (("ET16", _devices), ("ET45", _entries), ("ET74", _entries)):
         for read in meter.reads.get(table, ()):
             try:
-                for place, data in places(meter, meter.view(read), read, table):
+                for place, data in places(meter, meter.view(read), read, table, options):
                     _billing_read(rows, place, data)
             except MissingDimension as error:
                 missing(meter, read, error.table)
@@ -125,9 +129,15 @@ def decode(meter: Meter, options: Options) -> Iterator[dict[str, list[Any]]]:
         yield rows.columns
 
 
-def _devices(meter: Meter, view: View, read: Read, table: str) -> Iterator[tuple[_Place, bytes]]:
+def _devices(meter: Meter, view: View, read: Read, table: str, options: Options) -> Iterator[tuple[_Place, bytes]]:
     """The elements of ET16 that are there."""
-    count, size = view.get("ET11", "devices"), view.get("ET11", "data_entry_size")
+    try:
+        count, size = view.get("ET11", "devices"), view.get("ET11", "data_entry_size")
+    except MissingDimension:
+        if not options.assume_defaults:
+            raise
+        meter.assumed = True
+        count, size = min(_DEFAULT_DEVICES, -(-read.end // _DEFAULT_SIZE)), _DEFAULT_SIZE
     if size <= _BEFORE_TELEGRAMS:
         _wrong(meter, read, "mbus.entry_size", f"ET11.5 gives its entries {size} bytes", table, "ET11")
         return
@@ -147,7 +157,7 @@ def _latest_length(view: View, device: int) -> int | None:
     return view.find("ET14", keys(TABLES["ET14"])["10"], device)
 
 
-def _entries(meter: Meter, view: View, read: Read, table: str) -> Iterator[tuple[_Place, bytes]]:
+def _entries(meter: Meter, view: View, read: Read, table: str, options: Options) -> Iterator[tuple[_Place, bytes]]:
     """The entries of ET45 or ET74 that are there, oldest first."""
     size, width = _LOGS[table]
     part = read.part(0, size)
@@ -161,7 +171,7 @@ def _entries(meter: Meter, view: View, read: Read, table: str) -> Iterator[tuple
     valid, last = (int.from_bytes(head[1 + i * width : 1 + (i + 1) * width], "little") for i in (0, 1))
     if valid == 0:
         return
-    room, stride = _dimensions(view, table)
+    room, stride = _dimensions(meter, view, read, table, options)
     if stride <= _BEFORE_READ + _BEFORE_TELEGRAMS:
         _wrong(meter, read, "mbus.entry_size", f"its entries are {stride} bytes", table, "ET36")
         return
@@ -200,8 +210,11 @@ def _entries(meter: Meter, view: View, read: Read, table: str) -> Iterator[tuple
     _too_short(meter, read, table, absent, valid, "entry")
 
 
-def _dimensions(view: View, table: str) -> tuple[int, int]:
-    """Entries and bytes of an entry: from ET36, else ET42's copies; those of ET74 from ET54, else ET42."""
+def _dimensions(meter: Meter, view: View, read: Read, table: str, options: Options) -> tuple[int, int]:
+    """Entries and bytes of an entry: from ET36, else ET42's copies; those of ET74 from ET54, else ET42.
+
+    With defaults assumed: the guide's size, and as many entries as a whole read has room for.
+    """
     entries = size = None
     for i in range(view.find("ET36", "count") or 0):
         if (view.find("ET36", "log.table", i) or 0) & _TABLE_BITS == _ET45:
@@ -209,15 +222,19 @@ def _dimensions(view: View, table: str) -> tuple[int, int]:
             break
     if entries is None or size is None:
         entries, size = view.find("ET42", "log.count", _ET42_LOG), view.find("ET42", "log.entry_size", _ET42_LOG)
-    if entries is None or size is None:
-        raise MissingDimension("ET36")
-    if table == "ET74":
+    missing = None if entries is not None and size is not None else "ET36"
+    if table == "ET74" and missing is None:
         entries = view.find("ET54", keys(TABLES["ET54"])["69"])
         if entries is None:
             entries = et42_field(view, "et74_entries")
-        if entries is None:
-            raise MissingDimension("ET54")
-    return entries, size
+        missing = None if entries is not None else "ET54"
+    if missing is None and entries is not None and size is not None:
+        return entries, size
+    if not options.assume_defaults or not read.whole:
+        raise MissingDimension(missing or table)
+    meter.assumed = True
+    size = size if missing == "ET54" and size else _DEFAULT_ENTRY
+    return (read.end - _LOGS[table][0]) // size, size
 
 
 def _wrong(meter: Meter, read: Read, code: str, what: str, table: str, other: str) -> None:

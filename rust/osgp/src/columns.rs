@@ -87,7 +87,8 @@ pub struct Options {
     pub shape: Shape,
     /// Add the growth of cumulative sources over the interval (long shape).
     pub delta: bool,
-    /// Decode registers and measurements with the guides' defaults where their dimension tables were not captured.
+    /// Decode registers, measurements, alarms and M-Bus readings with the guides' defaults where their dimension tables
+    /// were not captured.
     pub assume_defaults: bool,
 }
 

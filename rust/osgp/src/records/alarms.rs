@@ -21,6 +21,8 @@ use crate::reject::Reject;
 pub(super) const NEEDS: [&str; 2] = ["BT00", "BT03"];
 /// Bytes that every BT03 has: modes, two of standard alarms, extended alarms.
 const FIXED: usize = 4;
+/// BT00.17 as the MEP guide gives it (p. 198).
+const DEFAULT: usize = 9;
 
 struct Fields {
     bt03: TableIx,
@@ -44,6 +46,7 @@ pub(super) struct Rows {
     bit: Vec<i8>,
     active: BooleanBuilder,
     read_at: Nullable<i64>,
+    assume_defaults: bool,
 }
 
 impl Rows {
@@ -57,6 +60,7 @@ impl Rows {
             bit: Vec::new(),
             active: BooleanBuilder::new(),
             read_at: Nullable::new(),
+            assume_defaults: options.assume_defaults,
         }
     }
 
@@ -90,7 +94,7 @@ impl Rows {
 /// Add the rows of a meter.
 pub(super) fn decode(meter: &Meter<'_>, rows: &mut Rows, rejects: &mut Vec<Reject>, full: &mut dyn FnMut(RecordBatch)) {
     for read in meter.reads(fields().bt03) {
-        for byte in 1..length(meter, read, rejects) {
+        for byte in 1..length(meter, read, rows.assume_defaults, rejects) {
             if let Some(&[value]) = read.get(byte as u64, 1) {
                 add(meter.label, rows, byte, value, read.read_at);
             }
@@ -102,12 +106,16 @@ pub(super) fn decode(meter: &Meter<'_>, rows: &mut Rows, rejects: &mut Vec<Rejec
 }
 
 /// The bytes of the table: by BT00.17, else those of a whole read; of a partial one those that are always there.
-fn length(meter: &Meter<'_>, read: &Read<'_>, rejects: &mut Vec<Reject>) -> usize {
+fn length(meter: &Meter<'_>, read: &Read<'_>, assume_defaults: bool, rejects: &mut Vec<Reject>) -> usize {
     let f = fields();
     let end = read.end();
     let Some(declared) = meter.view(Some(read)).find(f.manufacturer_bytes, &[]) else {
         if read.whole {
             return end;
+        }
+        if assume_defaults {
+            meter.assumed.set(meter.assumed.get() || end > FIXED);
+            return FIXED + DEFAULT;
         }
         if end > FIXED {
             rejects.push(missing(meter.label, read, Missing(f.manufacturer_bytes.table)));

@@ -42,6 +42,10 @@ const BEFORE_TELEGRAMS: usize = 7;
 const BEFORE_DATA: usize = 11;
 /// Handles from here on are those of MEP clients. Source: MEP guide p. 85.
 const FIRST_CLIENT: i32 = 1000;
+/// The guide's defaults: devices of firmware 4.0, bytes of an element of ET16 (ET11) and of a log's entry (ET36).
+const DEFAULT_DEVICES: i64 = 6;
+const DEFAULT_SIZE: usize = 517;
+const DEFAULT_ENTRY: usize = 525;
 
 /// A log: its table, the bytes of its header, and how wide its counts are.
 struct Log {
@@ -106,6 +110,7 @@ pub(super) struct Rows {
     text: StringBuilder,
     raw: BinaryBuilder,
     read_at: Nullable<i64>,
+    assume_defaults: bool,
 }
 
 impl Rows {
@@ -125,6 +130,7 @@ impl Rows {
             text: StringBuilder::new(),
             raw: BinaryBuilder::new(),
             read_at: Nullable::new(),
+            assume_defaults: options.assume_defaults,
         }
     }
 
@@ -274,8 +280,14 @@ fn flush(rows: &mut Rows, full: &mut dyn FnMut(RecordBatch)) {
 fn devices(meter: &Meter<'_>, read: &Read<'_>, rows: &mut Rows, rejects: &mut Vec<Reject>) -> Result<(), Missing> {
     let f = fields();
     let view = meter.view(Some(read));
-    let count = view.get(f.devices, &[])?;
-    let size = usize::try_from(view.get(f.entry_size, &[])?).unwrap_or(0);
+    let captured = || Ok((view.get(f.devices, &[])?, usize::try_from(view.get(f.entry_size, &[])?).unwrap_or(0)));
+    let (count, size) = match captured() {
+        Err(_) if rows.assume_defaults => {
+            meter.assumed.set(true);
+            (DEFAULT_DEVICES.min(read.end().div_ceil(DEFAULT_SIZE) as i64), DEFAULT_SIZE)
+        }
+        found => found?,
+    };
     if size <= BEFORE_TELEGRAMS {
         let what = format!("ET11.5 gives its entries {size} bytes");
         rejects.push(wrong(meter.label, read, "mbus.entry_size", &what, "ET16", "ET11"));
@@ -339,7 +351,15 @@ fn entries(
         return Ok(());
     }
     let view = meter.view(Some(read));
-    let (room, stride) = dimensions(&view, log)?;
+    let (room, stride) = match dimensions(&view, log) {
+        // As many entries as a whole read has room for.
+        Err((_, size)) if rows.assume_defaults && read.whole => {
+            meter.assumed.set(true);
+            let size = size.filter(|size| *size > 0).unwrap_or(DEFAULT_ENTRY);
+            (((read.end() - log.header) / size) as i64, size)
+        }
+        found => found.map_err(|(missing, _)| missing)?,
+    };
     let wrong_header = if stride <= BEFORE_READ + BEFORE_TELEGRAMS {
         Some(("mbus.entry_size", format!("its entries are {stride} bytes")))
     } else if valid > room {
@@ -396,19 +416,22 @@ fn entries(
 }
 
 /// Entries and bytes of an entry: from ET36, else ET42's copies; those of ET74 from ET54, else ET42.
-fn dimensions(view: &View<'_, '_>, log: &Log) -> Result<(i64, usize), Missing> {
+///
+/// The error is the table that was not captured, and the bytes of an entry if these are known.
+fn dimensions(view: &View<'_, '_>, log: &Log) -> Result<(i64, usize), (Missing, Option<usize>)> {
     let f = fields();
     let count = view.find(f.et36_count, &[]).unwrap_or(0);
     let named = |i: &i64| view.find(f.et36_table, &[*i]).unwrap_or(0) & TABLE_BITS == ET45;
     let of_et36 =
         (0..count).find(named).and_then(|i| Some((view.find(f.et36_entries, &[i])?, view.find(f.et36_size, &[i])?)));
     let of_et42 = || Some((view.find(f.et42_entries, &[ET42_LOG])?, view.find(f.et42_size, &[ET42_LOG])?));
-    let (mut entries, size) = of_et36.or_else(of_et42).ok_or(Missing(f.et36_count.table))?;
+    let (mut entries, size) = of_et36.or_else(of_et42).ok_or((Missing(f.et36_count.table), None))?;
+    let size = usize::try_from(size).unwrap_or(0);
     if log.table != f.logs[0].table {
         let found = view.find(f.et74_entries, &[]).or_else(|| Et42::new(view).et74_entries());
-        entries = found.ok_or(Missing(f.et74_entries.table))?;
+        entries = found.ok_or((Missing(f.et74_entries.table), Some(size)))?;
     }
-    Ok((entries, usize::try_from(size).unwrap_or(0)))
+    Ok((entries, size))
 }
 
 /// A reject of a table and its dimensions that contradict.
