@@ -232,12 +232,13 @@ class _Encoder:
         if not isinstance(values, Mapping):
             raise self.wrong(path, values, "a mapping of its fields")
         known = {node.name for node in nodes}
-        for name in values:
-            if name not in known:
-                self.unplaced(f"{path}{name}", values[name])
         for node in nodes:
             if node.name in values:
                 self.node(node, shift, values[node.name], path + node.name)
+        # Afterwards, so that the fields which give others their place are there.
+        for name in values:
+            if name not in known:
+                self.unplaced(f"{path}{name}", values[name])
 
     def unplaced(self, path: str, value: Any) -> None:
         if value not in (None, 0, "", [], b"", {}):
@@ -363,6 +364,7 @@ def encode_table(
     Raises: TableError "table.size" where no length fits, and as `encode`; MissingDimension.
     """
     data, length = b"", size or 0
+    failed: TableError | None = None
     for _ in range(_ROUNDS):
 
         def own(offset: int, count: int, data: bytes = data) -> bytes:
@@ -370,20 +372,23 @@ def encode_table(
 
         layout = resolve(table, length, dimensions, data=own, variables=variables)
         encoder = _Encoder(table.id, layout.size if size is None else size)
-        settled = size is not None or layout.size + encoder.surplus == length
+        failed = None
         try:
             encoder.nodes(shape(layout), 0, values, "")
         except TableError as error:
-            # A field may get its place only when the fields that it depends on are there.
-            if error.code != "table.no_place" or (settled and bytes(encoder.out) == data):
-                raise
+            # A field may get its place and its size only when the fields that it depends on are there.
+            failed = error
         new = bytes(encoder.out)
         wanted = len(new) + encoder.surplus if size is None else size
         if new == data and wanted == length:
+            if failed is not None:
+                raise failed
             if encoder.crowded is not None:
                 raise _too_many(table.id, encoder.crowded)
             return new
         data, length = new, wanted
+    if failed is not None:
+        raise failed
     raise TableError(
         "table.size",
         f"{table.id}: no length of the table fits its values",

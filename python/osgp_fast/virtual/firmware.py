@@ -16,8 +16,10 @@ from ..errors import UsageError
 Version = tuple[int, int]
 
 _TEXT: Final = re.compile(r"(\d{1,2})\.(\d{1,3})(?:\.(\d{1,2}))?", re.ASCII)
-#: Tables that all firmware has, though their rows name a later one for most fields.
 _GEN4: Final = (4, 0)
+#: Tables whose rows do not say since when they exist: the fields of ET11 that size them came with 3.30; ET89 tells of what
+#: ET97 configures.
+_SINCE: Final[dict[str, Version]] = {"ET57": (3, 30), "ET61": (3, 30), "ET89": (3, 82)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,7 @@ class Firmware:
         return tuple(id for id, table in TABLES.items() if self.has(table.since) and self._has_table(id))
 
     def _has_table(self, id: str) -> bool:
-        # Of ET90 and ET97 the guides print the first field that is older than the table's neighbours.
-        return not (id in ("ET89", "ET90", "ET97") and self.version < (3, 82))
+        return self.version >= _SINCE.get(id, (0, 0))
 
     @property
     def sets(self) -> int:
