@@ -29,6 +29,9 @@ MOST_MEP_KEY: Final = 20
 DAY_CODE: Final = 84
 DAY_MINUTES: Final = 1440
 _MAPPED: Final = 112
+#: Readings of neighbours lie so far apart, and wrap there.
+NEIGHBOUR_STEP: Final = 7919
+NEIGHBOUR_RANGE: Final = 900_007
 Kind = Literal["heat", "water", "gas"]
 
 
@@ -195,6 +198,8 @@ class MeterConfig:
 
     firmware: Firmware = Firmware(3, 50)
     seed: int = 1
+    neighbour: int = 0
+    """Meters of one seed and different numbers live alike, power failures included, and have other readings."""
     serial: str = ""
     """BT01's, 16 digits; empty: made from the seed."""
     utility_serial: str = ""
@@ -256,12 +261,17 @@ class MeterConfig:
     @property
     def serial_number(self) -> str:
         """BT01's."""
-        return self.serial or f"{4_000_000_000 + self.seed % 1_000_000_000:016}"
+        return self.serial or f"{self.neighbour % 10**6:06}{self.seed:010}"
 
     @property
     def utility_serial_number(self) -> str:
         """ET03's."""
-        return self.utility_serial or f"VIRTUAL-{self.seed:07}"
+        return self.utility_serial or f"VIRTUAL-{self.seed:07}" + (f"-{self.neighbour}" if self.neighbour else "")
+
+    @property
+    def ahead(self) -> int:
+        """How far the readings of a neighbour are ahead, in Wh and varh: whole energy register units."""
+        return self.neighbour * NEIGHBOUR_STEP % NEIGHBOUR_RANGE * self.energy_register_unit
 
     @property
     def model_name(self) -> str:
@@ -291,6 +301,7 @@ def _check(c: MeterConfig) -> None:
         (len(c.utility_serial.encode()) <= 30, "meter.utility_serial", c.utility_serial, "up to 30 characters"),
         (len(c.manufacturer) <= 4 and c.manufacturer.isascii(), "meter.manufacturer", c.manufacturer, "4 characters"),
         (len(c.model) <= 8 and c.model.isascii(), "meter.model", c.model, "up to 8 characters"),
+        (0 <= c.neighbour < 1 << 32, "meter.neighbour", c.neighbour, "a number below 2**32"),
         (0 <= c.seed < 1 << 32, "meter.seed", c.seed, "a number below 2**32"),
         (c.history_days >= 0 and c.history_days <= 3660, "clock.history_days", c.history_days, "0 to 3660 days"),
         (0 <= c.speed <= 1e6, "clock.speed", c.speed, "a factor of 0 to 1,000,000"),
@@ -298,7 +309,12 @@ def _check(c: MeterConfig) -> None:
         (c.time_zone % 5 == 0, "clock.time_zone", c.time_zone, "a multiple of 5 minutes"),
         (c.tiers in (4, 8) and c.tiers <= c.firmware.most_tiers, "tariff.tiers", c.tiers, "4, or 8 from 3.70 on"),
         (1 <= c.tiers_in_use <= min(c.tiers, 4), "tariff.in_use", c.tiers_in_use, "1 to 4"),
-        (len(c.data_sets) <= c.firmware.sets, "profile", len(c.data_sets), f"{c.firmware.sets} data set(s) on {c.firmware}"),
+        (
+            len(c.data_sets) <= c.firmware.sets,
+            "profile",
+            len(c.data_sets),
+            f"{c.firmware.sets} data set(s) on {c.firmware}",
+        ),
         (0 <= c.self_reads <= c.firmware.most_self_reads, "self_reads.entries", c.self_reads, "what BT20.2 allows"),
         (c.self_read in ("daily", "monthly"), "self_reads.when", c.self_read, "daily or monthly"),
         (1 <= c.events <= 1000, "events.entries", c.events, "1 to 1000"),
@@ -374,6 +390,7 @@ _KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         name: name
         for name in (
             "seed",
+            "neighbour",
             "serial",
             "utility_serial",
             "manufacturer",
@@ -384,9 +401,7 @@ _KEYS: Final[Mapping[str, Mapping[str, str]]] = {
             "generation",
         )
     },
-    "clock": {
-        name: name for name in ("start", "history_days", "speed", "time_zone", "daylight_saving")
-    },
+    "clock": {name: name for name in ("start", "history_days", "speed", "time_zone", "daylight_saving")},
     "tariff": {"tiers": "tiers", "in_use": "tiers_in_use"},
     "self_reads": {"entries": "self_reads", "when": "self_read"},
     "events": {"entries": "events", "alternate": "alternate_events"},
@@ -415,7 +430,9 @@ def load(path: str | Path) -> MeterConfig:
         with Path(path).open("rb") as file:
             document = tomllib.load(file)
     except OSError as error:
-        raise UsageError("virtual.file", f"{path}: {error.strerror}", "name a TOML file, or leave --config out") from error
+        raise UsageError(
+            "virtual.file", f"{path}: {error.strerror}", "name a TOML file, or leave --config out"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("virtual.file", f"{path} is no TOML: {error}", "see docs/virtual-meter.toml") from error
     return from_document(document)
@@ -441,7 +458,9 @@ def from_document(document: Mapping[str, Any]) -> MeterConfig:
             _known("mbus", mbus, {"recurring_reads", "device"})
             if "recurring_reads" in mbus:
                 values["recurring_reads"] = _same("mbus.recurring_reads", mbus["recurring_reads"], 0)
-            values["mbus"] = tuple(_of(MBusDevice, "mbus.device", d) for d in _listed("mbus.device", mbus.get("device", [])))
+            values["mbus"] = tuple(
+                _of(MBusDevice, "mbus.device", d) for d in _listed("mbus.device", mbus.get("device", []))
+            )
         if "profile" in document:
             values["data_sets"] = tuple(_data_set(d) for d in _listed("profile", document["profile"]))
         return MeterConfig(**values)

@@ -121,6 +121,7 @@ class VirtualMeter:
             clock_changes=h.clock_changes,
             tariff_events=h.tariff_events,
             self_read=config.self_read,
+            ahead=config.ahead,
         )
         self.readings = Readings(config, self.world)
         self.rings = [Ring(self.readings, c, n) for n, c in enumerate(config.sets, 1)]
@@ -163,9 +164,7 @@ class VirtualMeter:
     def _enter(self, h: Happening) -> None:
         self._sequence += 1
         alternate = h.code in _ALTERNATE and self.alternate_entries > 0
-        self._log.append(
-            Event(self._sequence, h.time, h.code, h.user, h.argument.to_bytes(2, "little"), alternate)
-        )
+        self._log.append(Event(self._sequence, h.time, h.code, h.user, h.argument.to_bytes(2, "little"), alternate))
 
     def happened(self, t: int, code: int, argument: int = 0, user: int = 0xFFFF) -> None:
         """Somebody at the port made something happen."""
@@ -259,7 +258,7 @@ def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def _without_person(config: MeterConfig) -> MeterConfig:
     """The configuration without what differs between meters that are alike."""
-    return dataclasses.replace(config, seed=0, serial="", utility_serial="", start=None)
+    return dataclasses.replace(config, seed=0, neighbour=0, serial="", utility_serial="", start=None)
 
 
 def name_of(number: int) -> str:

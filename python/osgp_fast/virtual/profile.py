@@ -69,6 +69,7 @@ class Ring:
         self._interval = f"{self._status_bytes}s{channels}i"
         self._intervals = Struct("<" + self._interval * config.intervals)
         self._encoded: dict[int, bytes] = {}
+        self._places: tuple[int, list[int]] | None = None
         # Energies count units, and a reader multiplies them again.
         self._units = [readings.config.energy_register_unit if self._is_energy(c) else 1 for c in range(channels)]
 
@@ -112,11 +113,7 @@ class Ring:
         outages = [o for o in self.world.outages_before(start + c.block_s + 1) if o[1] > start]
         if not outages:
             return range(first, max(known, first))
-        return [
-            i
-            for i in range(first, known)
-            if not any(a <= start + (i + 1) * c.interval_s < b for a, b in outages)
-        ]
+        return [i for i in range(first, known) if not any(a <= start + (i + 1) * c.interval_s < b for a, b in outages)]
 
     def newest(self, t: int) -> int | None:
         """The place of the newest block; None: nothing was recorded yet."""
@@ -130,12 +127,17 @@ class Ring:
     def places(self, t: int) -> list[int]:
         """The places of the blocks in the ring, oldest first."""
         out: list[int] = []
-        place = self.newest(t)
+        place = newest = self.newest(t)
+        if newest is not None and self._places is not None and self._places[0] == newest:
+            return self._places[1]
         while place is not None and place >= self._first_place() and len(out) < self.config.blocks:
             if len(self._recorded(place, t)):
                 out.append(place)
             place -= 1
-        return out[::-1]
+        out.reverse()
+        if newest is not None:
+            self._places = newest, out
+        return out
 
     def block(self, place: int, t: int) -> ProfileBlock:
         """The block of a place as it is at ``t``."""

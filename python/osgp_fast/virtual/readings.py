@@ -165,7 +165,9 @@ class Readings:
             here = world.power(active, t) and world.power(reactive, t)
             return world.apparent(t, of - 1) // ratio if here else 0
         if 232 <= source <= 235:
-            return world.current(t, 0) // (20 if source == 232 else 1) if source <= 233 else world.current(t, source - 233)
+            return (
+                world.current(t, 0) // (20 if source == 232 else 1) if source <= 233 else world.current(t, source - 233)
+            )
         if 236 <= source <= 238:
             return 12_000 + world.noise(t, source) // 50 if world.phases == 3 else 0
         if 239 <= source <= 244:
@@ -265,7 +267,9 @@ class Readings:
 
     def _summation(self, place: int, t: int, tier: int) -> int:
         first = unlisted_summations()[0][0]
-        return self.apparent(place - first, t, tier) if place >= first else self.register(self.summations[place], t, tier)
+        return (
+            self.apparent(place - first, t, tier) if place >= first else self.register(self.summations[place], t, tier)
+        )
 
     def self_reads(self, t: int) -> list[int]:
         """When the self-reads that BT26 holds were made, oldest first."""

@@ -29,7 +29,11 @@ def _record(m: VirtualMeter, r: Record) -> dict[str, Any]:
         {
             "summations": b.summations,
             "demands": [
-                {"value": d.value, "time": str(m.readings.local(d.time)) if d.time else None, "cumulative": d.cumulative}
+                {
+                    "value": d.value,
+                    "time": str(m.readings.local(d.time)) if d.time else None,
+                    "cumulative": d.cumulative,
+                }
                 for d in b.demands
             ],
             "coincidents": b.coincidents,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import accumulate
 from math import isqrt
 from random import Random
 from typing import Final
@@ -45,25 +46,41 @@ class Pattern:
     """Watt seconds before each slot, and of the week."""
 
 
-@dataclass(frozen=True, slots=True)
 class Household:
-    """The patterns of a seed: by energy, and by energy, tier and whether daylight saving is in effect."""
+    """The patterns of a household: by energy, and by energy, tier and whether daylight saving is in effect."""
 
-    total: dict[int, Pattern]
-    tiers: dict[tuple[int, int, bool], Pattern]
-    split: Sequence[tuple[int, int]]
-    """Per slot the shares of L1 and L2 in a thousand."""
+    def __init__(
+        self, shapes: dict[int, list[int]], split: Sequence[tuple[int, int]], tiers: int, zone_min: int
+    ) -> None:
+        self.total = {energy: _cumulated(shape) for energy, shape in shapes.items()}
+        self.split = split
+        """Per slot the shares of L1 and L2 in a thousand."""
+        self._tiers, self._zone_min = tiers, zone_min
+        self._where: dict[bool, list[int]] = {}
+        self._masked: dict[tuple[int, int, bool], Pattern] = {}
+
+    def tier(self, energy: int, tier: int, summer: bool) -> Pattern:
+        """The pattern of an energy while a tariff is in force; made when it is asked for."""
+        known = self._masked.get((energy, tier, summer))
+        if known is None:
+            if summer not in self._where:
+                offset = self._zone_min + 60 * summer
+                self._where[summer] = [tier_of_slot(slot, offset, self._tiers) for slot in range(SLOTS)]
+            shape = self.total[energy].shape
+            masked = [w if at == tier else 0 for w, at in zip(shape, self._where[summer], strict=True)]
+            known = self._masked[energy, tier, summer] = _cumulated(masked)
+        return known
 
 
 def _cumulated(shape: Sequence[int]) -> Pattern:
-    total, out = 0, [0]
-    for watts in shape:
-        total += watts * SLOT_S
-        out.append(total)
-    return Pattern(tuple(shape), tuple(out))
+    return Pattern(tuple(shape), tuple(accumulate((watts * SLOT_S for watts in shape), initial=0)))
 
 
-@lru_cache(maxsize=64)
+#: Kinds of household: meters whose seeds differ by a multiple of it live alike, but for readings and happenings.
+HOUSEHOLDS: Final = 16
+
+
+@lru_cache(maxsize=4 * HOUSEHOLDS)
 def household(seed: int, phases: int, generation: bool, tiers: int, zone_min: int) -> Household:
     """The patterns of a household."""
     random = Random(f"household {seed}")
@@ -88,7 +105,6 @@ def household(seed: int, phases: int, generation: bool, tiers: int, zone_min: in
     # Some of the day the reactive energy goes the other way: all four quadrants are visited.
     for slot in range(0, SLOTS, 7):
         imported[slot], exported[slot] = exported[slot], imported[slot]
-    zero = [0] * SLOTS
     shapes = {
         FORWARD: forward,
         REVERSE: reverse,
@@ -99,18 +115,11 @@ def household(seed: int, phases: int, generation: bool, tiers: int, zone_min: in
         110: [0 if f else e for e, f in zip(exported, forward, strict=True)],
         111: [e if f else 0 for e, f in zip(exported, forward, strict=True)],
     }
-    by_tier: dict[tuple[int, int, bool], Pattern] = {}
-    for summer in (False, True):
-        where = [tier_of_slot(slot, zone_min + 60 * summer, tiers) for slot in range(SLOTS)]
-        for energy, shape in shapes.items():
-            for tier in range(tiers):
-                masked = [w if where[i] == tier else 0 for i, w in enumerate(shape)] if tiers > 1 else shape
-                by_tier[energy, tier, summer] = _cumulated(masked if any(masked) else zero)
     shares = []
     for _ in range(SLOTS):
         one = random.randrange(250, 450)
         shares.append((1000, 0) if phases == 1 else (one, random.randrange(200, 400)))
-    return Household({e: _cumulated(s) for e, s in shapes.items()}, by_tier, tuple(shares))
+    return Household(shapes, tuple(shares), tiers, zone_min)
 
 
 def tier_of_slot(slot: int, offset_min: int, tiers: int) -> int:
@@ -199,7 +208,7 @@ SWELL: Final = MANUFACTURER | 35
 
 
 class World:
-    """One household from the day its meter was installed."""
+    """One household from the day its meter was installed; its first readings are ``ahead`` of what the seed gives."""
 
     def __init__(
         self,
@@ -217,6 +226,7 @@ class World:
         clock_changes: float = 6.0,
         tariff_events: bool = True,
         self_read: str = "daily",
+        ahead: int = 0,
     ) -> None:
         self.seed = seed
         self.installed = installed
@@ -225,14 +235,14 @@ class World:
         self.zone_s = zone_min * 60
         self.daylight_saving = daylight_saving
         self.self_read = self_read
-        self.home = household(seed, phases, generation, tiers, zone_min)
+        self.home = household(seed % HOUSEHOLDS, phases, generation, tiers, zone_min)
         self._rates = (outages, tampers, voltage, clock_changes)
         self._tariff_events = tariff_events
         random = Random(f"readings {seed}")
         #: The readings on the day of installation, in Wh, varh.
-        self.first = {e: random.randrange(1000, 4_000_000) for e in (FORWARD, REVERSE, IMPORT, EXPORT)}
+        self.first = {e: random.randrange(1000, 4_000_000) + ahead for e in (FORWARD, REVERSE, IMPORT, EXPORT)}
         for quadrant, of in zip(QUADRANTS, (IMPORT, IMPORT, EXPORT, EXPORT), strict=True):
-            self.first[quadrant] = self.first[of] // 2
+            self.first[quadrant] = (self.first[of] - ahead) // 2 + ahead
         # Made week by week as far as somebody asks.
         self.outages: list[tuple[int, int]] = []
         self.clock_changes: list[tuple[int, int]] = []
@@ -393,7 +403,7 @@ class World:
         return self._happenings[first : bisect_right(self._happenings, until, key=lambda h: h.time)]
 
     def _pattern(self, energy: int, tier: int, summer: bool) -> Pattern:
-        return self.home.total[energy] if tier < 0 else self.home.tiers[energy, tier, summer]
+        return self.home.total[energy] if tier < 0 else self.home.tier(energy, tier, summer)
 
     def energy(self, energy: int, t: int, tier: int = -1) -> int:
         """The energy since the installation in milliwatt seconds; of one tier, or of all (-1)."""

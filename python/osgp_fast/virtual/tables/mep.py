@@ -83,7 +83,8 @@ def et15(m: VirtualMeter, t: int) -> dict[str, Any]:
     return {
         "pointers": {"write": len(m.requests) % _QUEUE, "read": len(m.requests) % _QUEUE},
         "request": _ring(
-            m, [{"transaction_number": n, "device_handle": h, "request_type": k, "result": r} for n, h, k, r, _ in queue]
+            m,
+            [{"transaction_number": n, "device_handle": h, "request_type": k, "result": r} for n, h, k, r, _ in queue],
         ),
         "write_message": _ring(m, [{"length": len(d), "data": d[:24]} for *_, d in queue]),
     }
