@@ -23,6 +23,7 @@ DEFAULT_KEYS: Final = {
     "mak": bytes(range(0xA0, 0xB0)),
     "mbk": bytes(range(0xB0, 0xC0)),
 }
+DEFAULT_FIRMWARE: Final = Firmware(3, 50)
 OPTICAL_KEY: Final = 20
 MOST_MEP_KEY: Final = 20
 #: Interval times of a data set: minutes that BT61 can hold and that divide a day, and 84 for the day itself.
@@ -196,7 +197,7 @@ class Happenings:
 class MeterConfig:
     """A virtual meter, whole."""
 
-    firmware: Firmware = Firmware(3, 50)
+    firmware: Firmware = DEFAULT_FIRMWARE
     seed: int = 1
     neighbour: int = 0
     """Meters of one seed and different numbers live alike, power failures included, and have other readings."""

@@ -112,7 +112,9 @@ def write(
     truth: Path | None = None,
     on_meter: Callable[[Written], object] = lambda _: None,
 ) -> Written:
-    """Write the dump, a directory or a ``.tar``, and its truth if there is a file for it. The meters take the firmware versions in turn.
+    """Write the dump, a directory or a ``.tar``, and its truth if there is a file for it.
+
+    The meters take the firmware versions in turn.
 
     Raises: UsageError, OSError.
     """

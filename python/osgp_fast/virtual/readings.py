@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 from ..catalog import sources, summation_order, unlisted_summations
@@ -242,7 +243,7 @@ class Readings:
         resets = [r for r in self.resets(t) if r < t or not before_reset]
         starts = [self.world.installed, *resets]
         value, time = self._highest(source, tier, starts[-1], t)
-        gone = sum(self._highest(source, tier, a, b)[0] for a, b in zip(starts, starts[1:], strict=False))
+        gone = sum(self._highest(source, tier, a, b)[0] for a, b in pairwise(starts))
         return Demand(value, time, gone)
 
     # ---- records

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import isqrt
 from random import Random
 from typing import Final
@@ -368,7 +368,7 @@ class World:
             for year in {datetime.fromtimestamp(t, UTC).year for t in (start, end)}:
                 cuts |= {t for t in summer_of(year) if start < t < end}
         times = sorted(cuts)
-        for a, b in zip(times, times[1:], strict=False):
+        for a, b in pairwise(times):
             if self._off(a):
                 continue
             last, summer = self._segments[-1], self.is_summer(a)

@@ -7,16 +7,12 @@ but that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from ..meter import VirtualMeter
 from . import clock, events, identity, mep, profile, registers, status
+from ._types import Makers
 
-Values = Mapping[str, Any]
-Maker = Callable[[VirtualMeter, int], Values | tuple[Values, int]]
-
-MAKERS: Final[Mapping[str, Maker]] = {
+MAKERS: Final[Makers] = {
     **identity.MAKERS,
     **registers.MAKERS,
     **clock.MAKERS,

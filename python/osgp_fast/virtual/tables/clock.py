@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from ..world import SLOT_S, SWITCHES, tier_of_slot
+from ._types import Makers
 
 if TYPE_CHECKING:
     from ..meter import VirtualMeter
@@ -72,7 +73,7 @@ def bt53(m: VirtualMeter, t: int) -> dict[str, Any]:
 
 
 def bt54(m: VirtualMeter, t: int) -> dict[str, Any]:
-    recurring = []
+    recurring: list[dict[str, Any]] = []
     if m.config.daylight_saving:
         recurring += [
             {"date": _SUMMER_ON, "action": {"action": 1}},
@@ -118,4 +119,4 @@ def bt55(m: VirtualMeter, t: int) -> dict[str, Any]:
     }
 
 
-MAKERS = {"BT50": bt50, "BT52": bt52, "BT53": bt53, "BT54": bt54, "BT55": bt55}
+MAKERS: Makers = {"BT50": bt50, "BT52": bt52, "BT53": bt53, "BT54": bt54, "BT55": bt55}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..world import SAG, SWELL
+from ._types import Makers
 
 if TYPE_CHECKING:
     from ..meter import VirtualMeter
@@ -119,4 +120,4 @@ def et81(m: VirtualMeter, t: int) -> dict[str, Any]:
     }
 
 
-MAKERS = {"BT70": bt70, "BT71": bt71, "BT74": bt74, "ET09": et09, "ET79": et79, "ET81": et81}
+MAKERS: Makers = {"BT70": bt70, "BT71": bt71, "BT74": bt74, "ET09": et09, "ET79": et79, "ET81": et81}

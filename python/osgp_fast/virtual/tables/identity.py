@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...image import parse_table_name
+from ._types import Makers
 
 if TYPE_CHECKING:
     from ..meter import VirtualMeter
@@ -137,7 +138,7 @@ def et29(m: VirtualMeter, t: int) -> dict[str, Any]:
     return values
 
 
-MAKERS = {
+MAKERS: Makers = {
     "BT00": bt00,
     "BT01": bt01,
     "BT15": bt15,

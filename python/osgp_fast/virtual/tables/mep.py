@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import mbus
 from ..world import DAY_S
+from ._types import Makers
 
 if TYPE_CHECKING:
     from ..meter import VirtualMeter
@@ -193,7 +194,7 @@ def et74(m: VirtualMeter, t: int) -> dict[str, Any]:
     return {"flags": {"list_type": int(extended_log(m) > 0)}}
 
 
-MAKERS = {
+MAKERS: Makers = {
     "ET13": et13,
     "ET14": et14,
     "ET15": et15,

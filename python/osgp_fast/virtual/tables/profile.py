@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from . import events, mep, registers, status
+from ._types import Makers
 
 if TYPE_CHECKING:
     from ..config import DataSet
@@ -238,7 +239,7 @@ def et62(m: VirtualMeter, t: int) -> dict[str, Any]:
     return values
 
 
-MAKERS = {
+MAKERS: Makers = {
     "BT60": bt60,
     "BT61": bt61,
     "BT62": bt62,

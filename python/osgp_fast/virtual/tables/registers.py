@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ... import codec
 from ...catalog import present_order
 from ..readings import Block, Record, energies
+from ._types import Makers
 
 if TYPE_CHECKING:
     from ..meter import VirtualMeter
@@ -225,7 +226,7 @@ def year_of(t: datetime) -> int:
     return t.year - 2000
 
 
-MAKERS = {
+MAKERS: Makers = {
     "BT20": bt20,
     "BT21": bt21,
     "BT22": bt22,

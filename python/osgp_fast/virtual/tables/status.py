@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...image import parse_table_name
 from .. import world
 from . import events, mep, registers
+from ._types import Makers
 
 if TYPE_CHECKING:
     from ..meter import VirtualMeter
@@ -183,7 +184,7 @@ def et89(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:
     return {}, 2 * 34
 
 
-MAKERS = {
+MAKERS: Makers = {
     "BT03": bt03,
     "BT04": bt04,
     "BT07": bt07,
