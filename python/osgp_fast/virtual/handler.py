@@ -36,6 +36,8 @@ class MeterHandler(Handler):
         self.bauds = meter.config.bauds
         self.key = Key.NONE
         self.user_id = 0
+        self.sessions = 0
+        """How many have ended: terminated, or given up."""
         self.locked_until = 0
         """Until when the port is closed after too many wrong passwords."""
         self._due: dict[str, int] = {}
@@ -75,6 +77,7 @@ class MeterHandler(Handler):
     def end(self, *, timed_out: bool) -> None:
         """Whoever comes next has to log on anew."""
         self.key = Key.NONE
+        self.sessions += 1
 
     # ---- tables
 
