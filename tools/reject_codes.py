@@ -40,6 +40,7 @@ ROOMS = {
     "table": "The bytes of a table.",
     "termineter": "A line of termineter's CSV. The other lines are decoded.",
     "usage": "Options and arguments that do not go together.",
+    "virtual": "The virtual meter: its configuration, its faults, its dumps.",
 }
 
 
