@@ -5,6 +5,11 @@
     result = osgp.decode("dump/", what="load_profile")
     result.to_polars()
 
+and live ones through the optical port:
+
+    with osgp.open("/dev/ttyUSB0", password="...") as meter:
+        meter.registers().to_polars()
+
 See `decode` for what can be read and `Result` for what can be done with it.
 """
 
@@ -13,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._impl import compiled, implementation
-from .decode import decode, decode_load_profile
+from .decode import decode, decode_images, decode_load_profile
 from .errors import (
     DecodeError,
     FrameError,
@@ -29,13 +34,16 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .decode import Result
+    from .meter import AsyncMeter, Meter, open, open_async
     from .reject import Reject
 
 __all__ = [
+    "AsyncMeter",
     "DecodeError",
     "FrameError",
     "InputError",
     "LocalProtocolError",
+    "Meter",
     "OsgpError",
     "Reject",
     "RemoteProtocolError",
@@ -46,8 +54,11 @@ __all__ = [
     "UsageError",
     "compiled",
     "decode",
+    "decode_images",
     "decode_load_profile",
     "implementation",
+    "open",
+    "open_async",
 ]
 
 
@@ -61,6 +72,10 @@ def __getattr__(name: str) -> Any:
         from .reject import Reject
 
         return Reject
+    if name in ("AsyncMeter", "Meter", "open", "open_async"):
+        from . import meter
+
+        return getattr(meter, name)
     if name == "__version__":
         from importlib.metadata import version
 
