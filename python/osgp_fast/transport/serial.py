@@ -76,6 +76,10 @@ class SerialPort:
             if port.timeout != timeout_s:
                 port.timeout = timeout_s
             data = bytes(port.read(1))
+            if data and self.name.startswith("socket://"):
+                # Its in_waiting says only whether there is a byte.
+                port.timeout = 0
+                return data + bytes(port.read(CHUNK))
             while data and len(data) < CHUNK and (waiting := port.in_waiting):
                 data += port.read(min(waiting, CHUNK))
             return data
