@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -45,6 +46,9 @@ class SerialPort:
         try:
             self._serial.open()
             self._serial.reset_input_buffer()
+            if isinstance(link := getattr(self._serial, "_socket", None), socket.socket):
+                # An ACK and the request behind it are two writes: the second one is not to wait for the first one's way.
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise _not_open(name, error) from error
 
