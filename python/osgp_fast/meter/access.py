@@ -16,6 +16,7 @@ from ..session import Data, Logon, Negotiate, Read, Request, Security, State, Wr
 from ..session.policy import DOS_HOLD_OFF_S, SESSION_S, Policy
 from ..session.procedure import BT07, BT08, Attempt, Result, Verdict
 from ..session.refusals import (
+    GeneralError,
     InsufficientSecurityClearance,
     InvalidServiceSequenceState,
     OperationNotPossible,
@@ -130,6 +131,11 @@ class Optical:
         while True:
             try:
                 return (yield from self._log_on())
+            except (InvalidServiceSequenceState, Renegotiate):
+                tries += 1
+                if tries > NEW_SESSIONS:
+                    raise
+                yield from self.farewell()
             except OsgpError as error:
                 tries += 1
                 # A meter that has identified itself will do so again; one that has not was asked often enough.
@@ -142,7 +148,7 @@ class Optical:
         if self._password is not None:
             try:
                 yield from self._patiently(Security(self._password.secret))
-            except Refused as error:
+            except (GeneralError, InsufficientSecurityClearance) as error:
                 raise _wrong_password(error, self._password) from error
         self._since = self.line.clock()
         self.sessions += 1
@@ -246,16 +252,30 @@ class Optical:
     # ---- writing
 
     def write(self, table: int, data: bytes, offset: int | None = None, ped: bytes = b"") -> Talk[None]:
-        """Write a table, whole where it fits one message, else in parts; each part once."""
+        """Write a table, whole where it fits one message, else in parts; each part until it was not refused, once."""
         yield from self.ready()
-        connection = self.line.connection
-        try:
-            if offset is None and len(data) + len(ped) <= connection.max_write:
-                yield Write(table, data, None, ped)
-            else:
-                yield from dialogue.write(connection, table, data, offset or 0, ped)
-        except InsufficientSecurityClearance as error:
-            raise _which_key(error, self.keys(table, write=True)) from error
+        if offset is None and len(data) + len(ped) <= self.line.connection.max_write:
+            return (yield from self._write(Write(table, data, None, ped)))
+        done = 0
+        while done < len(data):
+            yield from self.ready()
+            most = max(self.line.connection.max_write - len(ped), 1)
+            yield from self._write(Write(table, data[done : done + most], (offset or 0) + done, ped))
+            done += most
+
+    def _write(self, request: Write) -> Talk[None]:
+        """A write; again only where the meter says that it has not done it, since its session was another one."""
+        for again in range(NEW_SESSIONS + 1):
+            try:
+                yield request
+                return
+            except InsufficientSecurityClearance as error:
+                raise _which_key(error, self.keys(request.table, write=True)) from error
+            except (InvalidServiceSequenceState, Renegotiate):
+                if again == NEW_SESSIONS:
+                    raise
+                yield from self.farewell()
+                yield from self.ready()
 
     # ---- procedures
 
