@@ -5,12 +5,16 @@
     result = osgp.decode("dump/", what="load_profile")
     result.to_polars()
 
+<<<<<<< HEAD
 and live ones through the optical port:
 
     with osgp.open("/dev/ttyUSB0", password="...") as meter:
         meter.registers().to_polars()
 
 See `decode` for what can be read and `Result` for what can be done with it.
+=======
+See `decode` for what can be read and `Result` for what can be done with it, and `decode_table` for a single table.
+>>>>>>> main
 """
 
 from __future__ import annotations
@@ -36,10 +40,12 @@ if TYPE_CHECKING:
     from .decode import Result
     from .meter import AsyncMeter, Meter, open, open_async
     from .reject import Reject
+    from .tables import Decoded, decode_table, encode_table
 
 __all__ = [
     "AsyncMeter",
     "DecodeError",
+    "Decoded",
     "FrameError",
     "InputError",
     "LocalProtocolError",
@@ -56,6 +62,8 @@ __all__ = [
     "decode",
     "decode_images",
     "decode_load_profile",
+    "decode_table",
+    "encode_table",
     "implementation",
     "open",
     "open_async",
@@ -72,10 +80,17 @@ def __getattr__(name: str) -> Any:
         from .reject import Reject
 
         return Reject
+<<<<<<< HEAD
     if name in ("AsyncMeter", "Meter", "open", "open_async"):
         from . import meter
 
         return getattr(meter, name)
+=======
+    if name in ("Decoded", "decode_table", "encode_table"):
+        from . import tables
+
+        return getattr(tables, name)
+>>>>>>> main
     if name == "__version__":
         from importlib.metadata import version
 
