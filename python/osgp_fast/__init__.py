@@ -5,16 +5,12 @@
     result = osgp.decode("dump/", what="load_profile")
     result.to_polars()
 
-<<<<<<< HEAD
 and live ones through the optical port:
 
     with osgp.open("/dev/ttyUSB0", password="...") as meter:
         meter.registers().to_polars()
 
-See `decode` for what can be read and `Result` for what can be done with it.
-=======
 See `decode` for what can be read and `Result` for what can be done with it, and `decode_table` for a single table.
->>>>>>> main
 """
 
 from __future__ import annotations
@@ -80,17 +76,14 @@ def __getattr__(name: str) -> Any:
         from .reject import Reject
 
         return Reject
-<<<<<<< HEAD
     if name in ("AsyncMeter", "Meter", "open", "open_async"):
         from . import meter
 
         return getattr(meter, name)
-=======
     if name in ("Decoded", "decode_table", "encode_table"):
         from . import tables
 
         return getattr(tables, name)
->>>>>>> main
     if name == "__version__":
         from importlib.metadata import version
 
