@@ -14,6 +14,7 @@ import osgp_fast as osgp
 import pytest
 from conftest import compiled_or_pyarrow
 from lines import PASSWORD, PED
+from made import bt01, mbus_meter
 from meters import EPOCH, Sample, opened, sample, served
 from osgp_fast.decode import Result
 from osgp_fast.image import TableImage
@@ -211,6 +212,23 @@ def test_every_task_blocking_and_asyncio(kind: str) -> None:
     assert blocking["pending"].ped == PED
     assert blocking["pending"].at == datetime(2024, 3, 14, 0, 0, tzinfo=UTC)
     assert blocking["pending"].data == bytes(range(40))
+
+
+@pytest.mark.parametrize("with_et36", [True, False])
+def test_mbus_readings(with_et36: bool) -> None:
+    meter = Sample(tables={**mbus_meter(), 1: bt01()})
+    if not with_et36:
+        del meter.tables[2084]
+    with opened(meter, meter="m") as live:
+        assert plain(live.mbus()) == truth(meter, "m", "mbus")
+        assert plain(live.alarms()) == truth(meter, "m", "alarms") != []
+        # Of the logs only what holds something.
+        read = sum(count or 0 for name, _, count in meter.reads if name == "ET74")
+        if with_et36:
+            assert 0 < read < len(meter.tables[2122])
+        live.mbus()
+        assert meter.asked.count("ET11") == 1
+        assert meter.asked.count("ET16") == 2
 
 
 def test_who_it_is_needs_no_password() -> None:
