@@ -324,6 +324,22 @@ def test_a_field_is_read_by_exactly_its_bytes() -> None:
             assert caught.value.code == "meter.field"
 
 
+def test_offsets_in_the_guides_notation_are_those_of_the_firmware() -> None:
+    """ET55.107.2 is "Subsequent Power Outage" on firmware before 4.0 (MEP guide p. 149; the Optical guide's example has 104)."""
+    meter = sample("edges/S04-unit-10-et55")
+    with opened(meter) as live:
+        for bit in (0, 1):
+            meter.put("ET55", 107, bytes((bit << 2,)))
+            assert live.read_field("ET55.107.2") is bool(bit)
+            assert meter.reads[-1] == ("ET55", 107, 2)
+        assert live.read_field("ET55.107") == live.read_table("ET55")["cover_quality_events"]
+        assert live.read_field("ET55.103") == live.read_table("ET55")["cover_threshold"]
+        for wrong in ("ET55.107.9", "ET55.104.2", "ET55.99999"):
+            with pytest.raises(osgp.UsageError) as caught:
+                live.read_field(wrong)
+            assert caught.value.code == "meter.field"
+
+
 def test_every_leaf_of_every_table_reads_like_the_whole_table() -> None:
     def leaves(value: Any, path: str) -> list[tuple[str, Any]]:
         if isinstance(value, dict):
