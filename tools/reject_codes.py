@@ -31,6 +31,7 @@ ROOMS = {
     "image": "A table image: some bytes of one table of one meter.",
     "input": "A file or directory given to the command.",
     "line": "A live line: the meter is silent, refuses, or is something else.",
+    "meter": "A live meter: what it did, holds or accepts is not what was asked for.",
     "mbus": "A billing read of an M-Bus device or MEP client (ET16, ET45, ET74). The readings before the damage, and the other "
     "reads, are decoded.",
     "measurements": "Present values (BT28). The other values are decoded.",
