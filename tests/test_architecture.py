@@ -45,6 +45,7 @@ PYTHON_RULES: dict[str, set[str]] = {
     # Explanations walk the line and the table alike: the one room for people that knows both sides of the image.
     "explain": {"catalog", "layout", "codec", "image", "wire", "scan", "security"},
     "_impl": {"_core", "image", "wire", "security", "scan", "records", "columns"},
+    "tables": {"catalog", "layout", "codec", "image", "_impl"},
     "dumps": {"image", "_impl"},
     # Images in memory are an input of their own.
     "decode": {"dumps", "_impl", "columns", "sinks", "image", "records"},
@@ -64,7 +65,8 @@ RUST_RULES: dict[str, set[str]] = {
     "columns": set(),
     "scan": {"wire", "security", "image"},
     "layout": {"catalog", "image"},
-    "codec": {"layout", "image"},
+    # A tree of values has the names and types of the catalogue's rows.
+    "codec": {"layout", "image", "catalog"},
     "records": {"codec", "columns", "layout", "image", "catalog"},
 }
 # Files of one room that stand beside it.

@@ -274,6 +274,57 @@ def test_replies_cut_short_are_asked_for_again() -> None:
     assert client.next_event() == Data(TABLES[23])
 
 
+def test_a_new_request_proves_that_the_answer_arrived() -> None:
+    meter = Connection(Role.METER)
+    meter.receive(IDENTIFY, 0.0)
+    meter.next_event()
+    meter.send(Identified(), 0.0)
+    meter.tick(0.1)
+    meter.receive(c1218.split(encode_request(Negotiate()), 56, toggle=True)[0].emit(), 0.5)
+    assert meter.next_event() == Negotiate()
+    assert meter.tick(0.6) == b"\x06"
+    assert meter.tick(4.0) == b""  # the answer is not sent again, though its ACK was lost
+    assert meter.counts.sent_again == 0
+
+
+def test_every_damaged_answer_is_refused() -> None:
+    client = logged_on()
+    now = 10.0
+    for i in range(6):
+        client.send(Read(1), now)
+        answer = c1218.split(encode_response(Data(bytes((i,)))), 248, toggle=i % 2 == 0)[0].emit()
+        client.receive(b"\x06" + flip(answer), now + 0.1)
+        assert client.tick(now + 0.7) == b"\x15"
+        client.receive(answer, now + 0.8)
+        client.tick(now + 0.9)
+        assert client.next_event() == Data(bytes((i,)))
+        now += 1
+    # but not for ever: something that only makes noise gets three
+    client.send(Read(1), now)
+    client.receive(b"\x06", now)
+    for _ in range(9):
+        now += 0.2
+        client.receive(b"\xee" * 20, now)
+        client.tick(now + 0.15)
+        client.tick(now + 0.6)
+        now += 0.6
+    assert client.counts.naks_sent == 6 + 3
+
+
+@pytest.mark.parametrize("ack", [b"", b"\x06"])
+def test_a_long_answer_is_not_interrupted(ack: bytes) -> None:
+    client = logged_on()
+    client.send(Read(64), 10.0)
+    (answer,) = c1218.split(encode_response(Data(BIG)), 8000, toggle=True)
+    data, now, out = ack + answer.emit(), 10.0, b""
+    for at in range(0, len(data), 200):  # longer than the response time-out (2 s) and the probe (3 s)
+        now += 0.3
+        out += client.tick(now) + client.receive(data[at : at + 200], now)
+    assert now > 14
+    assert out == b""
+    assert client.next_event() == Data(BIG)
+
+
 def test_stray_bytes_between_packets() -> None:
     line, _, _ = opened(
         Tables(tables=dict(TABLES)), out=BadLine(1, Faults(stray=1.0)), back=BadLine(2, Faults(stray=1.0))

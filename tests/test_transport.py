@@ -455,6 +455,21 @@ def test_a_recorded_session_has_no_password(echo: bool) -> None:
     assert PASSWORD.hex(" ").upper() in text
 
 
+def test_a_log_keeps_the_order_of_the_line() -> None:
+    """An answer cut short stands before the NAK that it gets."""
+    log = io.StringIO()
+    inner = open_port("loop://")
+    port = TracePort(inner, log)
+    inner.write(bytes.fromhex("06EE00200000"))
+    assert len(port.read(1.0)) == 6
+    port.write(b"\x15")
+    inner.read(1.0)
+    sides = [line.split()[1:] for line in log.getvalue().splitlines()[1:]]
+    assert [side[0] for side in sides] == ["RX", "RX", "TX"]
+    assert [byte for side in sides for byte in side[1:]] == ["06", "EE", "00", "20", "00", "00", "15"]
+    port.close()
+
+
 def test_a_trace_follows_the_speed_and_closes() -> None:
     log = io.StringIO()
     line, _, clock = opened(Tables(tables=dict(TABLES)))

@@ -48,6 +48,9 @@ class Field:
     ``octets`` (``size`` bytes), or ``array`` (``count`` elements of ``of``; ``stride`` where the meter gives an entry
     size: what reaches beyond it is not there; an element whose size depends on its own index is packed).
 
+    ``elements`` are rows of their own that the guides print for the elements of an array, in order: names, versions, words;
+    ``content`` are rows of what the bytes of an ``octets`` hold where that is no matter of strides. Neither is laid out.
+
     ``spec`` and ``printed`` are name and type as printed; ``page`` is the page of the row, and of those after it until
     another says otherwise, in the guide that the table's ``source`` names first. ``default`` is the printed value: fixed,
     or that of the factory. ``clock`` says what a time counts: UTC or the meter's local time.
@@ -65,6 +68,8 @@ class Field:
     index: str | None = None
     stride: str | None = None
     of: tuple[Field, ...] = ()
+    elements: tuple[Field, ...] = ()
+    content: tuple[Field, ...] = ()
     when: str | None = None
     since: str | None = None
     since_cpm: str | None = None
@@ -90,8 +95,9 @@ class Field:
                 out[key] = value
         if self.enum is not None:
             out["enum"] = {str(k): v for k, v in self.enum.items()}
-        if self.of:
-            out["of"] = [f.to_json() for f in self.of]
+        for key in ("of", "elements", "content"):
+            if rows := getattr(self, key):
+                out[key] = [f.to_json() for f in rows]
         return out
 
     @classmethod
@@ -103,7 +109,8 @@ class Field:
                 values[key] = tuple(values[key])
         if "enum" in values:
             values["enum"] = {int(k): v for k, v in values["enum"].items()}
-        values["of"] = tuple(cls.from_json(f) for f in values.get("of", ()))
+        for key in ("of", "elements", "content"):
+            values[key] = tuple(cls.from_json(f) for f in values.get(key, ()))
         return cls(**values)
 
 

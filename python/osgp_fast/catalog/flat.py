@@ -109,7 +109,11 @@ class _Formulas:
             return self.variable(tree.name)
         if isinstance(tree, _expr.Ref):
             return Sum(0, ((self.reference(tree), 1),))
-        left, right = self.sum(tree.left), self.sum(tree.right)
+        left = self.sum(tree.left)
+        if tree.op == "??":
+            # As the guide prints it.
+            return left
+        right = self.sum(tree.right)
         match tree.op:
             case "+":
                 return left + right
@@ -132,7 +136,10 @@ class _Formulas:
             return Sum(int(self.generation_4))
         if name == "size":
             return Sum(0, (("size", 1),))
-        return self(str(self.table.fixed.get(name, self.table.variables[name])))
+        text = self.table.fixed.get(name, self.table.variables.get(name))
+        # Content of bytes that no layout reaches is as long as what stands before it says; a question that only the
+        # reader can answer stays one.
+        return Sum(0, ((name, 1),)) if text is None or text == name else self(str(text))
 
     def reference(self, ref: _expr.Ref) -> str:
         table = TABLES.get(ref.table) or PROCEDURES.get(ref.table)
@@ -164,7 +171,7 @@ class _Flat:
         here = _ONE if f.when is None else self.formula(f.when)
         if here == _ZERO:
             return offset
-        inside = when * here
+        inside, start = when * here, offset
         if f.type == "array":
             size = self.array(f, prefix, offset, inside, arrays)
         else:
@@ -176,6 +183,12 @@ class _Flat:
             for member in f.of:
                 self.page = member.page or self.page
                 self.row(member, f"{prefix}{f.name}.{member.name}", offset, inside, arrays, parent=f)
+            for row in f.content:
+                # No layout finds these: they stand where they are printed, or one after another.
+                at = Sum(int(row.at)) if isinstance(row.at, str) and row.at.isdigit() else offset
+                offset = self.field(row, f"{prefix}{f.name}.", at, inside, arrays)
+            if f.content:
+                return start + size * here
         return offset + size * here
 
     def array(self, f: Field, prefix: str, offset: Sum, when: Sum, arrays: Sequence[dict[str, Any]]) -> Sum:
@@ -194,9 +207,23 @@ class _Flat:
             stride = first if f.stride is None else self.formula(f.stride)
             axis["stride"] = stride.value()
             size = count * stride
+            self.named(f, f"{prefix}{f.name}", offset, stride, count, when, arrays)
         if f.index is not None:
             self.formula.indices.pop(f.index)
         return size
+
+    def named(
+        self, f: Field, path: str, offset: Sum, stride: Sum, count: Sum, when: Sum, arrays: Sequence[dict[str, Any]]
+    ) -> None:
+        """Add the rows that the guides print for the elements of an array, one after another."""
+        at = 0
+        for row in f.elements:
+            i = at // (stride.const or 1)
+            there = Sum(int(count.const > i)) if not count.terms else Sum(0, ((f"({count} > {i})", 1),))
+            self.page = row.page or self.page
+            name = f".{row.name}" if len(f.of) > 1 else ""
+            self.row(row, f"{path}.{i}{name}", offset + Sum(at), when * there, arrays)
+            at += WIDTHS[row.type]
 
     def packed(self, f: Field, count: Sum) -> Sum:
         """The bytes of elements that differ in size: a term for each that there may be."""

@@ -167,8 +167,6 @@ class Connection:
             )
         encoded = message.encode_request(request)
         first = self.state is State.BASE
-        if first:
-            self._link.begin()
         self._link.write(encoded, now, first=first, not_before=self._rest_until)
         self._request = request
         self._link.expecting = True

@@ -296,14 +296,10 @@ class Link:
         self._waiting = False
         self._sent_at = None
 
-    def begin(self) -> None:
-        """A session begins: no packet is a duplicate of an earlier one. (The toggle bit of ours goes on alternating.)"""
+    def forget(self) -> None:
+        """The session is over: back to the defaults, and what comes next is no duplicate. (Our toggle bit goes on.)"""
         self._previous = None
         self._abandon()
-
-    def forget(self) -> None:
-        """The session is over: back to the defaults."""
-        self.begin()
         self.packet_size, self.packets = DEFAULT_PACKET_SIZE, DEFAULT_PACKETS
         self.change_baud(DEFAULT_BAUD)
 

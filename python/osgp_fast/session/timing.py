@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-#: Packet size, packets per message and speed until something else is negotiated. Source: ANSI C12.18, "Default settings".
+#: Packet size, packets per message and speed until something else is negotiated. Source: ANSI C12.18, after C12Adapter,
+#: `ProtocolC1218.h`.
 DEFAULT_PACKET_SIZE: Final = 64
 DEFAULT_PACKETS: Final = 1
 DEFAULT_BAUD: Final = 9600
@@ -17,7 +18,9 @@ BITS_PER_BYTE: Final = 10
 class Timing:
     """How long to wait, in seconds, and how often to try.
 
-    The first five are those of the standard (ANSI C12.18, "Default settings" and "Timing"); the others are ours.
+    The first three are those of the standard, as the documentation of another implementation gives them (C12Adapter,
+    `ProtocolC1218.h`); the turn-around and the retries are as usual with C12.18, not checked against its text; the others
+    are ours.
     """
 
     response_s: float = 2.0

@@ -1,4 +1,4 @@
-//! Values in table bytes that are no plain integers: dates, text, digits. The twin of `python/osgp_fast/codec.py`.
+//! Values in table bytes that are no plain integers: dates, text, digits. The twin of `python/osgp_fast/codec/values.py`.
 
 /// A date that does not exist, such as a 30th of February or hour 24; its fields, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,11 @@ pub fn seconds(raw: &[u8]) -> Result<Option<i64>, ImpossibleDate> {
         return Err(impossible());
     }
     Ok(Some(days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second)))
+}
+
+/// Whether there is such a day.
+pub(crate) fn exists(year: i64, month: u8, day: u8) -> bool {
+    days(year, month, day).is_some()
 }
 
 /// Days since 1970-01-01 of a date from 2000 to 2255; `None` if it does not exist.

@@ -242,6 +242,7 @@ ET21 = table(
     optical_read="MK, PK",
     clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
     variables={"gap": "1 - (size % 131 != 0) * (size % 130 == 0)"},
+    fixed={"gap": 1},
     doc="an element is 131 bytes by the printed offsets and 130 by the sums of sizes; the length of a whole read decides. "
     "To be read again before each read of a load profile, though the Optical guide calls it not needed regularly",
 )

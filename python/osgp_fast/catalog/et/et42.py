@@ -37,6 +37,27 @@ def _set(first: bool) -> tuple[Field, ...]:
     )
 
 
+def _logs() -> tuple[Field, ...]:
+    """The rows that are printed for the logs, in their order."""
+    logs = (
+        ("OTR", "OTR", "ET31"),
+        ("M-Bus OTR", "M-Bus OTR", "ET32"),
+        ("Config ID", "Config ID", "ET38"),
+        ("Demand Reset", "Demand Reset", "ET41"),
+        ("M-Bus Recurring", "M-Bus Recurring", "ET45"),
+        ("LP Change", "LP Change Log", "ET75"),
+        ("Power Outage", "Power Outage Log", "ET81"),
+    )
+    return tuple(
+        row
+        for log, entry, id in logs
+        for row in (
+            u8("count", f"{log} Log Count", doc=f"entries of {id}"),
+            u16("entry_size", f"{entry} Entry Size", unit="byte", doc=f"of an entry of {id}"),
+        )
+    )
+
+
 ET42 = table(
     "ET42",
     "Interface Definition",
@@ -202,15 +223,13 @@ ET42 = table(
             [
                 u8(
                     "count",
-                    "OTR Log Count, M-Bus OTR Log Count, Config ID Log Count, "
-                    "Demand Reset Log Count, M-Bus Recurring Log Count, LP Change Log Count, Power Outage Log Count",
+                    "Log Count",
                     at="ET42.2",
                     doc="configured entries; copy of the low byte of ET36.7 of the log's record",
                 ),
                 u16(
                     "entry_size",
-                    "OTR Entry Size, M-Bus OTR Entry Size, Config ID Entry Size, "
-                    "Demand Reset Entry Size, M-Bus Recurring Entry Size, LP Change Log Entry Size, Power Outage Log Entry Size",
+                    "Log Entry Size",
                     at="ET42.2 + 1",
                     unit="byte",
                     doc="copy of ET36.3 of the log's record; some root fields are printed wrongly (ET36.90, 103, 107)",
@@ -218,8 +237,8 @@ ET42 = table(
             ],
             "Log List",
             printed="ARRAY[LLS] of UINT24",
-            doc="in order: OTR (ET31), M-Bus OTR (ET32), config ID (ET38), demand reset (ET41), M-Bus recurring (ET45), LP "
-            "change (ET75), power outage (ET81); new logs come last. UINT24 stands for 3 bytes, not a number",
+            elements=_logs(),
+            doc="new logs come last. UINT24 stands for 3 bytes, not a number",
         ),
         array(
             "demand_source",

@@ -2,6 +2,16 @@
 
 from .._model import Field, H, array, octets, table, u8, u16
 
+_CONTENT = (
+    u16("length", "Length (Ln)", vci=H, unit="byte", doc="of the message; 0 is not valid"),
+    octets(
+        "message",
+        "length",
+        "Message",
+        vci=H,
+        doc="a request as it goes over the port, without sequence number and digest",
+    ),
+)
 _RECORDS = (
     "records one after another, each a length (UINT16, least significant byte first, 0 is invalid and ends the "
     "transaction) and as many bytes of a message, whose own numbers are most significant byte first but for table data"
@@ -76,6 +86,7 @@ def transaction(id: str) -> tuple[Field, ...]:
             vci=H,
             printed="Array[variable length] of Records",
             when=f"{id}.2 != 3",
+            content=_CONTENT,
             doc=_RECORDS,
         ),
         octets(
@@ -86,6 +97,7 @@ def transaction(id: str) -> tuple[Field, ...]:
             vci=H,
             printed="Array[variable length] of Records",
             when=f"{id}.2 == 3",
+            content=_CONTENT,
             doc="the records of a type 3 transaction, which start after the groups",
         ),
         u16(

@@ -4,6 +4,7 @@
 //! module gives every table, field and expression a number, so that layouts are made without a look at a string.
 
 pub mod expr;
+pub mod mbus;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -58,6 +59,38 @@ pub enum Type {
     Octets,
 }
 
+/// What the bytes of a field mean: the types of the guides, as `python/osgp_fast/codec/values.py` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A number; also an RDATE.
+    Int,
+    /// One bit, true or false.
+    Bool,
+    /// CHAR: Latin-1 without the NULs at its end.
+    Text,
+    /// BCD: hex digits, two a byte.
+    Digits,
+    /// SET: the numbers of the bits that are set.
+    Set,
+    /// TIME.
+    Time,
+    /// STIME_DATE and LTIME_DATE.
+    Moment {
+        /// Whether the guides say that it is UTC.
+        utc: bool,
+    },
+    /// DATE: year, month and day, a byte each.
+    Date,
+    /// ANSI_DATE: year, month and day in one word.
+    AnsiDate,
+    /// PED and all others.
+    Octets,
+    /// A word whose bits are the rows in `of`.
+    Word,
+    /// An array of the rows in `of`.
+    Array,
+}
+
 /// One row.
 #[derive(Clone, Debug)]
 pub struct Field {
@@ -65,7 +98,9 @@ pub struct Field {
     pub name: String,
     /// How to read it; an array is known by `count`.
     pub ty: Type,
-    /// Its place in [`Table::paths`] (an array's has no leaf).
+    /// What it means.
+    pub kind: Kind,
+    /// Its place in [`Table::paths`]; no leaf has an array's.
     pub path: Path,
     /// Bytes, for types without a width of their own.
     pub size: Option<Formula>,
@@ -123,6 +158,10 @@ pub struct SourceRow {
     pub quantity: Option<String>,
     /// The unit of the integer in the meter.
     pub raw_unit: Option<String>,
+    /// The unit that people use.
+    pub unit: Option<String>,
+    /// What the integer is multiplied with to be in `unit`.
+    pub scale: Option<f64>,
     /// Whether the energy register unit applies.
     pub energy_register_unit: bool,
     /// `energy`, `counter`, `instantaneous` ...
@@ -147,8 +186,20 @@ pub struct Catalog {
     by_id: HashMap<String, TableIx>,
     /// Every 8-bit source ID.
     pub sources: Vec<SourceRow>,
+    /// The quantities of extended source IDs that stand for M-Bus and MEP values.
+    pub extended_sources: HashMap<i32, String>,
+    /// The source IDs of BT23's summations in the order of the guides' list, which BT22 may replace.
+    pub summation_order: Vec<i32>,
+    /// The summations that no source ID names: place, quantity, unit.
+    pub unlisted_summations: Vec<(usize, String, String)>,
+    /// The source IDs of BT28's present values in the order of the guides' list, which BT27 may replace.
+    pub present_order: Vec<i32>,
     /// Names of events by number: 0..63 of the standard, 64 + n of the manufacturer.
     pub events: HashMap<u16, String>,
+    /// Names of alarms by byte and bit of BT03.
+    pub alarms: HashMap<(u8, u8), String>,
+    /// The codes of M-Bus.
+    pub mbus: mbus::Mbus,
 }
 
 impl Catalog {
@@ -192,6 +243,7 @@ impl Catalog {
                 names: &names,
                 variables: row.variables.keys().cloned().collect(),
                 indices: Vec::new(),
+                all: &names[i].0,
                 paths: &names[i].1,
             };
             let variables = row
@@ -213,7 +265,13 @@ impl Catalog {
             by_id: ids,
             tables,
             sources: root.sources,
+            extended_sources: root.extended_sources.into_iter().collect(),
+            summation_order: root.summation_order,
+            unlisted_summations: root.unlisted_summations,
+            present_order: root.present_order,
             events: root.events.into_iter().collect(),
+            alarms: root.alarms.into_iter().map(|(byte, bit, name)| ((byte, bit), name)).collect(),
+            mbus: root.mbus.read()?,
         })
     }
 }
@@ -222,7 +280,14 @@ impl Catalog {
 struct Root {
     tables: Vec<TableRow>,
     sources: Vec<SourceRow>,
+    extended_sources: Vec<(i32, String)>,
+    summation_order: Vec<i32>,
+    unlisted_summations: Vec<(usize, String, String)>,
+    present_order: Vec<i32>,
     events: Vec<(u16, String)>,
+    alarms: Vec<(u8, u8, String)>,
+    #[serde(flatten)]
+    mbus: mbus::Rows,
 }
 
 #[derive(Deserialize)]
@@ -256,6 +321,8 @@ struct FieldRow {
     index: Option<String>,
     stride: Option<String>,
     when: Option<String>,
+    #[serde(default)]
+    clock: String,
     #[serde(default)]
     of: Vec<FieldRow>,
 }
@@ -299,6 +366,7 @@ struct Builder<'c> {
     names: &'c [(Vec<String>, HashMap<String, Path>)],
     variables: Vec<String>,
     indices: Vec<String>,
+    all: &'c [String],
     paths: &'c HashMap<String, Path>,
 }
 
@@ -325,6 +393,14 @@ impl Builder<'_> {
             return Some(Name::Length(ix));
         }
         self.names[usize::from(ix.0)].1.get(key).map(|path| Name::Field(ix, *path))
+    }
+
+    fn place(&self, path: &str, array: bool) -> Option<Path> {
+        match array {
+            // What a formula may refer to has no arrays in it.
+            true => self.all.iter().position(|p| p == path).map(|ix| Path(ix as u16)),
+            false => self.paths.get(path).copied(),
+        }
     }
 
     fn fields(&mut self, rows: &[FieldRow], prefix: &str) -> Result<Vec<Field>, ExprError> {
@@ -360,8 +436,8 @@ impl Builder<'_> {
         Ok(Field {
             name: row.name.clone(),
             ty,
-            // An array has no leaf; a field always has a path.
-            path: self.paths.get(&path).copied().unwrap_or(Path(u16::MAX)),
+            kind: meaning(row),
+            path: self.place(&path, is_array).ok_or_else(|| ExprError(format!("{path}?")))?,
             size: self.optional(&row.size)?,
             width,
             of,
@@ -403,6 +479,24 @@ fn kind(ty: &str) -> Option<(Type, u32)> {
             }
         }
     })
+}
+
+/// What the type's name says that the bytes mean.
+fn meaning(row: &FieldRow) -> Kind {
+    match row.ty.as_str() {
+        "array" => Kind::Array,
+        "bits" => Kind::Word,
+        "bool" => Kind::Bool,
+        "char" => Kind::Text,
+        "bcd" => Kind::Digits,
+        "set" => Kind::Set,
+        "time" => Kind::Time,
+        "stime_date" | "ltime_date" => Kind::Moment { utc: row.clock == "utc" },
+        "date" => Kind::Date,
+        "ansi_date" => Kind::AnsiDate,
+        "octets" | "ped" => Kind::Octets,
+        _ => Kind::Int,
+    }
 }
 
 /// The integer that the bytes of a field hold; `None` for types that are no integers and for more than eight bytes.
