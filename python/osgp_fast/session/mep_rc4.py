@@ -113,6 +113,7 @@ class Rc4Layer:
         if self._once and self._sent > 1:
             theirs = (number - 1) & _WRAP
             return Unknown(_moved(), accepted=True if theirs == exchange.sequence else None)
+        self._denied = self._sent
         self._numbers += 1
         if self._numbers > MOST_NUMBERS:
             return Over(_no_number())

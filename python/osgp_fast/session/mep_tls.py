@@ -108,17 +108,20 @@ class TlsLayer:
         return self._table(code, records, self._client)
 
     def _shaken(self, code: int, records: bytes, client: TlsClient) -> Step:
-        out, events = client.feed(records) if records else (b"", [])
-        for event in events:
-            if isinstance(event, Established):
-                self.state, self.proven = TlsState.OPEN, True
-                return self._record()
-            if isinstance(event, Failed):
-                return self._refuse(_blame(event))
         if code == tls_messages.Response.SUCCESS:
-            if out:
-                return self._say(_Code.HANDSHAKE_CONT, out)
-            return self._refuse(_strange(bytes((code,)) + records))
+            out, events = client.feed(records)
+            for event in events:
+                if isinstance(event, Established):
+                    self.state, self.proven = TlsState.OPEN, True
+                    return self._record()
+                if isinstance(event, Failed):
+                    return self._refuse(_blame(event))
+            return self._say(_Code.HANDSHAKE_CONT, out) if out else self._refuse(_strange(records))
+        if code in (tls_messages.Response.TLS_ERROR, tls_messages.Response.INVALID_KEY):
+            # An alert may follow that says more.
+            for event in client.feed(records)[1]:
+                if isinstance(event, Failed) and event.code == "tls.alert":
+                    return self._refuse(_blame(event))
         return self._refuse(_wrong_key() if code == tls_messages.Response.INVALID_KEY else _refused(code))
 
     def _refuse(self, error: OsgpError) -> Step:
