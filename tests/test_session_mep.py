@@ -773,6 +773,19 @@ def test_optical_packets_on_the_line_are_noise() -> None:
     assert line.connection.counts.noise_bytes > 0
 
 
+@pytest.mark.parametrize("noise", [b"\0\0", b"\0", b"\0\x09" + bytes(9), b"\x01\xdc", b"\xff", hexed("00010A")])
+@pytest.mark.parametrize("mode", MODES)
+def test_whoever_talks_for_ever_is_not_listened_to_for_ever(noise: bytes, mode: MepMode) -> None:
+    client = MepConnection(MAK, entropy=entropy(1), mode=mode)
+    client.send(Read(23), 0.0)
+    now = 0.0
+    while (event := client.next_event()) is None and now < 60:
+        now += 0.01
+        client.receive(noise, now)
+    assert isinstance(event, Failed)
+    assert event.error.code.startswith(("line.", "mep.", "tls.", "security."))
+
+
 # Names
 
 

@@ -31,6 +31,8 @@ from .mep_tls import TlsLayer
 from .message import ped_size
 from .timing import BITS_PER_BYTE
 
+#: An answer that has begun in time is over after twice the time of the longest one and so many seconds.
+TRICKLE_S: Final = 2.0
 #: In `MepMode.AUTO`, TLS is given up for RC4 after so many silences, if it never worked.
 AUTO_SILENCES: Final = 2
 
@@ -170,7 +172,8 @@ class MepConnection:
         out = b""
         while (message := self._next()) is not None:
             out += self._heard(message, now)
-        return out
+        # Whoever talks on and on does not keep the time from passing.
+        return out + self.tick(now)
 
     def tick(self, now: float) -> bytes:
         """Time has passed. Calling it too early or too late does no harm."""
@@ -181,6 +184,7 @@ class MepConnection:
         if due is None or now < due:
             return b""
         self._due = None
+        self._buffer.clear()
         if isinstance(self._request, Terminate):
             self._finish(Done())
             return b""
@@ -253,7 +257,8 @@ class MepConnection:
     def _answer_due(self) -> float | None:
         if self._due is None or not self._buffer:
             return self._due
-        return max(self._due, self._heard_at + self.timing.gap_s)
+        longest = 2 * (LENGTH + MAX_BODY) * BITS_PER_BYTE / self.baud + TRICKLE_S
+        return min(max(self._due, self._heard_at + self.timing.gap_s), self._due + longest)
 
     def _next(self) -> bytes | None:
         """The next whole message without its length field; alerts are noted."""
