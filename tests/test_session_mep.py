@@ -45,6 +45,7 @@ from osgp_fast.session import (
     TlsState,
     Write,
 )
+from osgp_fast.session._mep_state import diagram
 from osgp_fast.session.dialogue import read, write
 from osgp_fast.session.mep_message import encode_request, encode_response, parse_request, parse_response
 from osgp_fast.session.message import Malformed
@@ -787,6 +788,11 @@ def test_whoever_talks_for_ever_is_not_listened_to_for_ever(noise: bytes, mode: 
 
 
 # Names
+
+
+def test_the_diagram_in_the_docs_is_that_of_the_table() -> None:
+    page = (HERE.parent / "docs" / "mep-port.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{diagram()}\n```" in page
 
 
 def test_names_of_ports() -> None:

@@ -44,3 +44,18 @@ TABLE: Final[Mapping[TlsState, Mapping[Request, TlsState]]] = {
 def after(state: TlsState, request: Request) -> TlsState | None:
     """The state after a request; None where it may not be made."""
     return TABLE[state].get(request)
+
+
+def diagram() -> str:
+    """The table as a Mermaid diagram, for the docs."""
+    lines = ["stateDiagram-v2", "    [*] --> none"]
+    for state, row in TABLE.items():
+        arrows: dict[TlsState, list[str]] = {}
+        for request, target in row.items():
+            arrows.setdefault(target, []).append(f"{request.value:02X}")
+        lines += [f"    {state.value} --> {target.value}: {', '.join(codes)}" for target, codes in arrows.items()]
+    lines += ["    handshake --> open: both Finished are right"]
+    lines += [
+        f"    {state.value} --> none: alert, bad record, silence" for state in TABLE if state is not TlsState.NONE
+    ]
+    return "\n".join(lines)

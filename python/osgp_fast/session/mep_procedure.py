@@ -323,11 +323,12 @@ def transact(
 
     ``request`` is what `codec.transactions.build_requests` makes; no step of it may be one that must not happen twice, for
     the meter does it again after a power failure (MEP guide p. 43). ``capacity`` is ET52's size (`Place.capacity`);
-    ``lock`` keeps the other client of a meter with two ports away (EP61). Gives ET53's bytes for `parse_transaction`.
+    ``lock`` keeps the other client of a meter with two ports away (EP61). Gives ET53's bytes for
+    `parse_transaction`; its type 2 says that not all responses fitted, 4 that the meter is of none of the groups.
 
     Raises: LocalProtocolError "mep.transaction" where the bytes are none, "mep.transaction_size" where ET52 does not hold
     them, "mep.transaction_number" where ET53 shows that number; RemoteProtocolError "mep.transaction_locked",
-    "mep.transaction_denied"; OutcomeUnknown.
+    "mep.transaction_overwritten"; OutcomeUnknown.
     """
     number = _check(request, capacity)
     if lock is not None:
