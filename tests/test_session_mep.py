@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -21,7 +24,7 @@ from osgp_fast.errors import (
     UsageError,
 )
 from osgp_fast.image import PENDING
-from osgp_fast.security import tls_messages
+from osgp_fast.security import Key, tls_messages
 from osgp_fast.security.messages import Exchange
 from osgp_fast.security.tls import TlsClient
 from osgp_fast.session import (
@@ -49,8 +52,9 @@ from osgp_fast.session._mep_state import diagram
 from osgp_fast.session.dialogue import read, write
 from osgp_fast.session.mep_message import encode_request, encode_response, parse_request, parse_response
 from osgp_fast.session.message import Malformed
-from osgp_fast.transport import MemoryPort, MepLine, VirtualClock, mep_name, open_mep
+from osgp_fast.transport import MemoryPort, MepLine, VirtualClock, mep_name, open_mep, serve
 from osgp_fast.transport.memory import Delivery
+from test_transport import FdPort
 
 HERE = Path(__file__).resolve().parent
 VECTORS = json.loads((HERE / "vectors" / "official_vectors.json").read_text(encoding="utf-8"))
@@ -135,7 +139,7 @@ def test_the_tls_session_of_the_guide_through_both_machines(crypto: Any) -> None
         entropy=lambda size: client_random,
         mode=MepMode.TLS,
         access=MepAccess.ADVANCED,
-        client_id=0x6403,
+        client_id=100,
         sequence=0,
         crypto=crypto,
     )
@@ -145,7 +149,6 @@ def test_the_tls_session_of_the_guide_through_both_machines(crypto: Any) -> None
         MepPort(keys={MepAccess.ADVANCED: key}, entropy=lambda size: handed.pop(), mode=MepMode.TLS),
         crypto=crypto,
     )
-    client._tls._identity = said[2][2 + 1 + 5 + 4 + 2 :][:3]  # the guide's client names itself in its own way
     now, out = 0.0, client.send(Read(2118, 142, 1), 0.0)
     assert hexed(TLS["clear"]["client"]) == encode_request(Read(2118, 142, 1), 0)
     for at in range(0, 6, 2):
@@ -785,6 +788,41 @@ def test_whoever_talks_for_ever_is_not_listened_to_for_ever(noise: bytes, mode: 
         client.receive(noise, now)
     assert isinstance(event, Failed)
     assert event.error.code.startswith(("line.", "mep.", "tls.", "security."))
+
+
+# In real time
+
+
+@pytest.mark.parametrize("mode", [MepMode.RC4, MepMode.TLS])
+def test_a_conversation_over_a_socket(mode: MepMode) -> None:
+    handler = MepTables(TABLES)
+    meter = MepResponder(handler, MepPort(keys=KEYS, entropy=os.urandom))
+
+    def run() -> None:
+        peer, _ = server.accept()
+        with suppress(TransportError):
+            serve(FdPort(peer.detach()), meter, seconds=20)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        connection = MepConnection(Key(MAK), entropy=os.urandom, mode=mode)
+        with MepLine(open_mep(f"mep:socket://127.0.0.1:{server.getsockname()[1]}"), connection) as line:
+            assert line.run(read(connection, 64, 0, 700)).data == BIG[:700]
+            assert line.ask(Write(23, b"\7", 0)) == Done()
+            meter.alert = True
+            assert line.ask(Read(23, 0, 2)) == Data(b"\7\1")
+            assert line.listen(5.0)
+        assert connection.counts.sent_again == 0
+        assert meter.state is TlsState.NONE
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_key_of_a_wrong_length_is_said_at_once() -> None:
+    with pytest.raises(SecurityError) as caught:
+        MepConnection(b"short", entropy=os.urandom)
+    assert caught.value.code == "security.key_length"
 
 
 # Names

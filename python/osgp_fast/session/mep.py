@@ -17,7 +17,7 @@ from typing import Final
 
 from ..errors import LocalProtocolError, OsgpError, RemoteProtocolError, TransportError
 from ..image import table_name
-from ..security.key import Key
+from ..security.key import Key, used_bytes
 from ..wire.mep import LENGTH, MAX_BODY
 from ._mep_state import TlsState
 from ._state import State
@@ -44,6 +44,8 @@ class MepConnection:
     ``client_id`` is the number that TLS shows to the meter, for its event log; ``sequence`` the first sequence number,
     any will do (None: a random one); ``retry`` for meters that take a repeated packet otherwise; ``crypto`` does the
     arithmetic (`osgp_fast._impl` for the compiled part).
+
+    Raises: SecurityError "security.key_length".
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class MepConnection:
         crypto: Crypto | None = None,
         baud: int = DEFAULT_BAUD,
     ) -> None:
+        used_bytes(key)  # said now, not at the first request
         self.timing = timing or MepTiming()
         self.access = access
         self.baud = baud
@@ -380,7 +383,8 @@ class MepConnection:
             f"the MEP port does not answer ({self._tries + 1} times asked, {self.mode.value}, {received} bytes received, "
             f"{self.baud} bit/s 8N1)",
             "check cable and speed; on a meter of generation 2 or 3 somebody may be at the optical port, which silences MEP: "
-            "ask again later",
+            "ask again later"
+            + ("" if self.mode is MepMode.TLS else "; a port that requires TLS may be silent to anything else"),
             bytes_sent=counts.bytes_sent,
             bytes_received=received,
             baud=self.baud,
