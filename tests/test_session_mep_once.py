@@ -33,13 +33,14 @@ from osgp_fast.session.mep_procedure import (
     ET70,
     Place,
     Procedures,
+    alert_flags,
     change_baud,
     register,
     transact,
     where,
     write,
 )
-from osgp_fast.session.procedure import BT08, ET59, ET85, Result
+from osgp_fast.session.procedure import BT08, ET59, ET85, Once, Result
 from osgp_fast.transport import AsyncMepLine, BadLine, Faults, MepLine
 from osgp_fast.transport.memory import Delivery
 from osgp_fast.wire.mep import ALERT
@@ -53,7 +54,7 @@ TABLES = {
     ET59: bytes(16),
     ET85: ET85_EMPTY,
     ET11: ET11_BYTES,
-    ET13: bytes(66 * 6),
+    ET13: bytes(272) + b"\2" + bytes(65) + b"\x08" + bytes(57),
     ET50: bytes(142),
     ET52: bytes(896),
     ET53: bytes(1785),
@@ -149,6 +150,7 @@ def test_which_client_we_are(tables: dict[int, bytes], place: Place) -> None:
     found = line.run(where(line.connection))
     assert found == place
     assert found.response == (ET85 if place.client == 2 else ET59 if place.et59 else BT08)
+    assert line.run(alert_flags(line.connection, found)) == (2 if place.client == 1 else 8)
     assert (found.et50, found.et13) == ((0, 264) if place.client == 1 else (71, 330))
 
 
@@ -239,6 +241,24 @@ def test_a_number_that_an_earlier_program_used_last() -> None:
     assert [initiate.sequence for initiate in handler.procedures] == [5, 6]
 
 
+def test_somebody_elses_response_leaves_it_unknown() -> None:
+    """BT08 is shared with the optical port: ours may have been there, and the meter may take its number again."""
+
+    class Shared(MepTables):
+        def procedure(self, data: bytes) -> RefusalCode | None:
+            refused = super().procedure(data)
+            self.tables[BT08] = Result(3, 77, 0).emit().ljust(16, b"\0")
+            self.once = Once()
+            return refused
+
+    handler = Shared(TABLES)
+    line, _, back = on_lossy(handler, MepMode.TLS)
+    back.arm(1)
+    with pytest.raises(OutcomeUnknown):
+        line.run(Procedures(line.connection).call(EP17))
+    assert len(handler.procedures) == 1
+
+
 def test_a_refused_procedure_and_one_without_a_response() -> None:
     line, _, _ = bench(MepTables(TABLES, refuse={7: RefusalCode.ISC}), key=MBK, access=MepAccess.BASIC)
     with pytest.raises(Refused) as refused:
@@ -304,6 +324,15 @@ def test_a_transaction_in_one_write_or_several(mode: MepMode, filler: int) -> No
     most = line.connection.max_write
     assert writes == list(range(0, len(request), most))
     assert handler.executed == [9]
+
+
+def test_a_transaction_of_number_0_where_there_was_none_yet() -> None:
+    handler = MepTables(TABLES)
+    line, _, _ = bench(handler)
+    response = line.run(transact(line.connection, transactions.build_requests(0, REQUESTS)))
+    assert transactions.parse_transaction(response).number == 0
+    assert handler.executed == [0]
+    assert len(handler.written) == 2
 
 
 def test_the_transaction_of_the_guide() -> None:
@@ -397,6 +426,18 @@ def test_a_transaction_that_another_client_overwrites_and_one_that_is_ignored() 
     with pytest.raises(RemoteProtocolError) as caught:
         line.run(transact(line.connection, transactions.build_requests(1, REQUESTS)))
     assert caught.value.code == "mep.transaction_overwritten"
+
+    class Other(MepTables):
+        def transaction(self, data: bytes) -> None:
+            super().transaction(data)
+            self.executed.append(99)
+            self.tables[ET53] = transactions.build_responses(99, [])
+
+    handler = Other(TABLES)
+    line, _, _ = bench(handler)
+    with pytest.raises(OutcomeUnknown):
+        line.run(transact(line.connection, transactions.build_requests(1, REQUESTS)))
+    assert handler.executed == [1, 99]
 
     class Idle(MepTables):
         def transaction(self, data: bytes) -> None:

@@ -68,6 +68,7 @@ _IDENTIFICATION: Final = 30
 #: The first MEP client in ET13 stands behind four M-Bus devices (MEP guide pp. 23, 80), its speed at this offset.
 _MBUS_DEVICES: Final = 4
 _BAUD_AT: Final = 6
+_ALERTS_AT: Final = 8
 #: ET13's codes of speeds (MEP guide p. 81).
 BAUDS: Final = {
     300: 1,
@@ -203,6 +204,11 @@ def register(
     return Place(place.client, place.multiple, et59, place.sources, place.device_size, place.capacity)
 
 
+def alert_flags(connection: Client, place: Place) -> Dialogue[int]:
+    """ET13's alert flags of this client: why the meter has raised its alert (MEP guide pp. 18, 82); bit 0 the lowest."""
+    return (yield from _field(connection, ET13, place.et13 + _ALERTS_AT, 1))[0]
+
+
 def change_baud(connection: MepConnection, place: Place, baud: int) -> Dialogue[None]:
     """Another speed of the port: ET13 is written, and the connection follows (MEP guide p. 20). Needs the advanced key."""
     if baud not in BAUDS:
@@ -222,8 +228,8 @@ class Procedures:
         self.connection = connection
         self.response = response
         self._sequence = Sequence(MEP_NUMBERS)
-        self._seen: int | None = None
-        """The sequence number that the response table is known to show; None: not known."""
+        self._seen: Result | None = None
+        """What the response table is known to show; None: not known."""
 
     def call(self, number: int, parameters: bytes = b"", *, final: bool = True) -> Dialogue[Result]:
         """Execute a procedure and give its result, whatever it says; ``number`` 0..4095, EPnn = 2048 + nn.
@@ -232,7 +238,7 @@ class Procedures:
         Raises: OutcomeUnknown where the response table does not tell either; `Refused`.
         """
         if self._seen is None:
-            self._seen = (yield from self._result()).sequence
+            yield from self._result()
         attempt = self._start(number, parameters)
         try:
             try:
@@ -249,7 +255,6 @@ class Procedures:
             raise
         finally:
             self._sequence.finish()
-        self._seen = result.sequence
         for _ in range(POLLS):
             if final or attempt.verdict(result) is not Verdict.RUNNING:
                 break
@@ -259,7 +264,7 @@ class Procedures:
     def _start(self, number: int, parameters: bytes) -> Attempt:
         """Never with the number that the response table shows, or an old response would be taken for ours."""
         attempt = self._sequence.start(number, parameters)
-        if attempt.initiate.sequence == self._seen:
+        if self._seen is not None and attempt.initiate.sequence == self._seen.sequence:
             self._sequence.finish()
             attempt = self._sequence.start(number, parameters)
         return attempt
@@ -267,6 +272,7 @@ class Procedures:
     def _execute(self, attempt: Attempt) -> Dialogue[Result]:
         doubt: OutcomeUnknown | None = None
         name = procedure_name(attempt.initiate.number)
+        before = self._seen
         for _ in range(WRITES):
             attempt.written += 1
             try:
@@ -285,7 +291,9 @@ class Procedures:
                 raise (doubt or _no_response(name, self.response)) from error
             if result is not None:
                 return result
-            if written:
+            # Where somebody else's response has come since, ours may have been there before it, and the meter may have
+            # forgotten our number.
+            if written or self._seen != before:
                 raise doubt or _no_response(name, self.response)
         raise doubt or _no_response(name, self.response)
 
@@ -299,7 +307,8 @@ class Procedures:
     def _result(self) -> Dialogue[Result]:
         answer = yield Read(self.response, 0, RESPONSE)
         assert isinstance(answer, Data)
-        return parse_result(answer.data)
+        self._seen = parse_result(answer.data)
+        return self._seen
 
 
 def _no_response(name: str, table: int) -> OutcomeUnknown:
@@ -402,10 +411,13 @@ def _transact(connection: Client, request: bytes, number: int) -> Dialogue[bytes
         except OutcomeUnknown as unknown:
             doubt = unknown
         try:
-            size = yield from _done(connection, number)
+            size, type, found = yield from _done(connection, number)
         except OsgpError as error:
             raise (doubt or _not_executed(number)) from error
-        if size is None:
+        if found != number and found != head[2]:
+            # Ours may have been executed before it, and would be executed again.
+            raise doubt or _not_executed(number)
+        if found != number or not type:
             continue
         data = (yield from read(connection, ET53, 0, size)).data
         if data[3:5] == data[-TRANSACTION_TAIL:] == number.to_bytes(2, "little"):
@@ -440,13 +452,14 @@ def _head(connection: Client) -> Dialogue[tuple[int, int, int]]:
     return int.from_bytes(data[:2], "little"), data[2], int.from_bytes(data[3:5], "little")
 
 
-def _done(connection: Client, number: int) -> Dialogue[int | None]:
-    """The size of the responses to our transaction, when they are there."""
+def _done(connection: Client, number: int) -> Dialogue[tuple[int, int, int]]:
+    """ET53's head, as soon as it is that of our transaction."""
+    head = yield from _head(connection)
     for _ in range(POLLS):
-        size, type, found = yield from _head(connection)
-        if found == number and type and size >= TRANSACTION_HEAD + TRANSACTION_TAIL:
-            return size
-    return None
+        if head[2] == number and head[1] and head[0] >= TRANSACTION_HEAD + TRANSACTION_TAIL:
+            break
+        head = yield from _head(connection)
+    return head
 
 
 def _not_executed(number: int) -> OutcomeUnknown:
