@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mep_lines import KEYS, MAK, MBK, MepTables, bench, entropy
 from osgp_fast import _impl
 from osgp_fast.errors import (
@@ -788,6 +790,61 @@ def test_whoever_talks_for_ever_is_not_listened_to_for_ever(noise: bytes, mode: 
         client.receive(noise, now)
     assert isinstance(event, Failed)
     assert event.error.code.startswith(("line.", "mep.", "tls.", "security."))
+
+
+# Any bytes
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    mode=st.sampled_from(MODES),
+    noise=st.lists(
+        st.one_of(st.binary(max_size=60), st.sampled_from([0x58, 0x59, 0x80, 0x57, 0]).map(lambda c: bytes([0, 1, c])))
+    ),
+    flips=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 255)), max_size=3),
+)
+def test_any_bytes_on_either_side(mode: MepMode, noise: list[bytes], flips: list[tuple[int, int]]) -> None:
+    """No exception, no value that is wrong, and a meter that goes on to work."""
+    handler = MepTables(TABLES)
+    meter = MepResponder(handler, MepPort(keys=KEYS, entropy=entropy(1)))
+    client = MepConnection(MAK, entropy=entropy(2), mode=mode)
+    now, out = 1.0, client.send(Read(23, 0, 50), 0.9)
+    queue = list(noise)
+    for turn in range(60):
+        now += 0.3
+        damaged = bytearray(out)
+        if turn < 6:
+            for at, value in flips:
+                if damaged:
+                    damaged[at % len(damaged)] ^= value
+        answer = meter.receive(bytes(damaged), now) if damaged else b""
+        while (due := meter.deadline()) is not None and due < now + 0.3:
+            answer += meter.tick(due)
+        out = client.receive(queue.pop(0), now + 0.28) if queue else b""
+        out += client.receive(answer, now + 0.29) if answer else client.tick(now + 0.29)
+        if (event := client.next_event()) is not None:
+            break
+    assert event == Data(bytes(range(50))) or isinstance(event, Failed)
+    client.close(now)
+    clock = VirtualClock(now + 10)
+    line = MepLine(MemoryPort(meter, clock), client, clock=clock)
+    assert line.ask(Read(23, 5, 2)) == Data(b"\5\6")
+
+
+@settings(max_examples=60, deadline=None)
+@given(mode=st.sampled_from(MODES), noise=st.binary(max_size=600))
+def test_whole_or_byte_by_byte(mode: MepMode, noise: bytes) -> None:
+    def heard(chunks: list[bytes]) -> tuple[Any, ...]:
+        client = MepConnection(MAK, entropy=entropy(2), mode=mode)
+        meter = MepResponder(MepTables(TABLES), MepPort(keys=KEYS, entropy=entropy(1)))
+        out = client.send(Read(23, 0, 50), 0.0)
+        said = [
+            b"".join(client.receive(chunk, 0.3) for chunk in chunks),
+            b"".join(meter.receive(chunk, 0.3) for chunk in chunks),
+        ]
+        return out, said, client.next_event(), client.take_alert(), client.deadline(), meter.deadline(), meter.sequence
+
+    assert heard([noise]) == heard([noise[at : at + 1] for at in range(len(noise))])
 
 
 # In real time

@@ -90,7 +90,7 @@ class MepConnection:
         self._body = b""
         self._buffer = bytearray()
         self._heard_at = 0.0
-        self._noisy = self._alerted = False
+        self._noisy = self._alerted = self._deaf = False
         self._held: Say | None = None
         self._not_before = 0.0
         self._due: float | None = None
@@ -171,7 +171,10 @@ class MepConnection:
         began = now - len(data) * BITS_PER_BYTE / self.baud
         self._quiet(began)
         self._heard_at = now
-        self._buffer += data
+        if self._deaf:
+            self.counts.noise_bytes += len(data)
+        else:
+            self._buffer += data
         out = b""
         while (message := self._next()) is not None:
             out += self._heard(message, now)
@@ -239,6 +242,7 @@ class MepConnection:
             self._held = say
             return b""
         self._held = None
+        self._deaf = False
         if say.again:
             self.counts.sent_again += 1
         self.counts.messages_sent += 1
@@ -252,10 +256,10 @@ class MepConnection:
 
     def _quiet(self, now: float) -> None:
         """After a gap what is unfinished will not be finished, and noise is over."""
-        if (self._buffer or self._noisy) and now - self._heard_at >= self.timing.gap_s:
+        if now - self._heard_at >= self.timing.gap_s:
             self.counts.noise_bytes += len(self._buffer)
             self._buffer.clear()
-            self._noisy = False
+            self._noisy = self._deaf = False
 
     def _answer_due(self) -> float | None:
         if self._due is None or not self._buffer:
@@ -273,7 +277,8 @@ class MepConnection:
                 self.counts.damaged += 1
                 self.counts.noise_bytes += len(buffer)
                 buffer.clear()
-                self._noisy = True
+                # Where the next message begins only a silence tells, or an answer to what is said next.
+                self._noisy = self._deaf = True
                 return None
             if len(buffer) < LENGTH + size:
                 return None

@@ -101,6 +101,7 @@ class MepResponder:
         self._client_id = 0
         self._tls_access = MepAccess.BASIC
         self._buffer = bytearray()
+        self._deaf = False
         self._out: deque[tuple[float, bytes]] = deque()
         self._heard_at = float("-inf")
         self._asked_at = float("-inf")
@@ -120,8 +121,10 @@ class MepResponder:
         began = now - len(data) * BITS_PER_BYTE / self.baud
         if began - self._heard_at >= self.timing.interbyte_s:
             self._buffer.clear()
+            self._deaf = False
         self._heard_at = now
-        self._buffer += data
+        if not self._deaf:
+            self._buffer += data
         while (message := self._next()) is not None:
             self._take(message, now)
         return self._emit(now)
@@ -153,7 +156,8 @@ class MepResponder:
         while len(buffer) >= LENGTH:
             size = int.from_bytes(buffer[:LENGTH])
             if not 0 < size <= MAX_BODY:
-                buffer.clear()  # what follows cannot be told from it; a silence puts both sides in step again
+                buffer.clear()
+                self._deaf = True  # where the next message begins only a silence tells
                 return None
             if len(buffer) < LENGTH + size:
                 return None
