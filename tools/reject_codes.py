@@ -36,6 +36,7 @@ ROOMS = {
     "procedure": "A procedure of a meter (BT07, BT08).",
     "profile": "A load profile (BT64 to BT67). The other blocks and sets are decoded.",
     "refused": "What a live meter answers when it does not do what was asked, by the standard's names.",
+    "scrub": "A capture that cannot be made safe to share; nothing is written.",
     "session": "A live session: a call that is not possible now, or an answer of the meter that is none.",
     "table": "The bytes of a table.",
     "termineter": "A line of termineter's CSV. The other lines are decoded.",
