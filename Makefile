@@ -16,7 +16,7 @@ MUTATIONS ?= 20000
 SOAK_MUTATIONS ?= 1000000
 FUZZ_SECONDS ?= 300
 SEED ?= 1
-FUZZ_TARGETS := packets ppp slip mep scan text_log decode
+FUZZ_TARGETS := packets ppp slip mep tls scan text_log decode
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -path rust/fuzz -prune -o -type f \( -name '*.rs' -o -name Cargo.toml -o -name '*.json' \) -print)
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -type f -not -name '*.so' -not -name '*.pyc')
@@ -39,7 +39,7 @@ pip = $(1)/bin/python -m pip install --quiet --upgrade
 	$(call pip,$(@D)) $(foreach g,$(GROUPS_$*),--group $(g))
 	touch $@
 
-GROUPS_full := build lint test libraries
+GROUPS_full := build lint test interop libraries
 GROUPS_bare := test
 GROUPS_pure := test
 GROUPS_pure-arrow := test arrow

@@ -47,6 +47,7 @@ PYTHON_RULES: dict[str, set[str]] = {
     # Captures and dumps made safe to share: bytes in, bytes of the same meaning out.
     "scrub": {"wire", "scan", "image", "catalog", "layout", "codec"},
     "_impl": {"_core", "image", "wire", "security", "scan", "records", "columns"},
+    "tables": {"catalog", "layout", "codec", "image", "_impl"},
     "dumps": {"image", "_impl"},
     # Images in memory are an input of their own.
     "decode": {"dumps", "_impl", "columns", "sinks", "image", "records"},
@@ -66,7 +67,8 @@ RUST_RULES: dict[str, set[str]] = {
     "columns": set(),
     "scan": {"wire", "security", "image"},
     "layout": {"catalog", "image"},
-    "codec": {"layout", "image"},
+    # A tree of values has the names and types of the catalogue's rows.
+    "codec": {"layout", "image", "catalog"},
     "records": {"codec", "columns", "layout", "image", "catalog"},
 }
 # Files of one room that stand beside it.

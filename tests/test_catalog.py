@@ -139,10 +139,17 @@ def test_the_vocabulary_is_whole() -> None:
         ("2 >= 3", 0),
         ("n * 2", 10),
         ("BT61.9[n] + 1", 106),
+        ("ET11.34 ?? 3 + 1", 4),
+        ("BT61.9[n] ?? 3 + 1", 105),
     ],
 )
 def test_expressions(text: str, value: int) -> None:
-    assert _expr.evaluate(_expr.parse(text), lambda name: 5, lambda ref, index: 100 + index[0]) == value
+    def ref(ref: _expr.Ref, index: tuple[int, ...]) -> int:
+        if ref.table == "ET11":
+            raise MissingDimension(ref.table)
+        return 100 + index[0]
+
+    assert _expr.evaluate(_expr.parse(text), lambda name: 5, ref) == value
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from conftest import Command
 from osgp_fast.catalog import PROCEDURES, TABLES, flat
 from osgp_fast.catalog._model import Field
-from osgp_fast.layout import TableSet
+from osgp_fast.layout import STAND_INS, TableSet
 
 METERS = Path(__file__).parent / "samples"
 #: The keys of the contract, in its order; more may follow.
@@ -98,8 +99,9 @@ def test_formulas_give_the_offsets_of_a_meter(meter: Path) -> None:
                 tables_differ(tables, table.variables[name], value) for name, value in table.fixed.items()
             ):
                 continue
-            assert evaluate(tables, id, text, len(data[id])) == leaf.offset, (id, row["path"], text)
-            checked += 1
+            if all(table in data or table in STAND_INS for table in re.findall(r"[BE]T\d\d(?=\.)", text)):
+                assert evaluate(tables, id, text, len(data[id])) == leaf.offset, (id, row["path"], text)
+                checked += 1
     assert checked > 30
 
 

@@ -37,9 +37,11 @@ ROOMS = {
     "profile": "A load profile (BT64 to BT67). The other blocks and sets are decoded.",
     "refused": "What a live meter answers when it does not do what was asked, by the standard's names.",
     "scrub": "A capture that cannot be made safe to share; nothing is written.",
+    "security": "A key, digest or message of the MEP port.",
     "session": "A live session: a call that is not possible now, or an answer of the meter that is none.",
     "table": "The bytes of a table.",
     "termineter": "A line of termineter's CSV. The other lines are decoded.",
+    "tls": "A TLS session of the MEP port.",
     "usage": "Options and arguments that do not go together.",
 }
 

@@ -5,7 +5,7 @@
     result = osgp.decode("dump/", what="load_profile")
     result.to_polars()
 
-See `decode` for what can be read and `Result` for what can be done with it.
+See `decode` for what can be read and `Result` for what can be done with it, and `decode_table` for a single table.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from .errors import (
 if TYPE_CHECKING:
     from .decode import Result
     from .reject import Reject
+    from .tables import Decoded, decode_table, encode_table
 
 __all__ = [
     "DecodeError",
+    "Decoded",
     "FrameError",
     "InputError",
     "LocalProtocolError",
@@ -47,6 +49,8 @@ __all__ = [
     "compiled",
     "decode",
     "decode_load_profile",
+    "decode_table",
+    "encode_table",
     "implementation",
 ]
 
@@ -61,6 +65,10 @@ def __getattr__(name: str) -> Any:
         from .reject import Reject
 
         return Reject
+    if name in ("Decoded", "decode_table", "encode_table"):
+        from . import tables
+
+        return getattr(tables, name)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,7 +1,10 @@
 """The compiled part: signatures of the Rust extension. Nothing but `_impl.py` imports it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, Self, TypeAlias, TypedDict, final, type_check_only
+from typing import Any, Literal, Protocol, Self, TypeAlias, TypedDict, final, type_check_only
+
+from .security.messages import Answer
+from .security.tls import Event
 
 __all__ = [
     "Batch",
@@ -10,20 +13,28 @@ __all__ = [
     "ColumnsStream",
     "FileSink",
     "ImageReader",
+    "MepExchange",
+    "TlsClient",
+    "TlsOpener",
+    "TlsServer",
     "__version__",
     "columns_batch",
     "crc16",
     "decode_files",
     "decode_images",
     "decode_meter",
+    "decode_table",
     "encode_packet",
     "mask_secrets",
     "masked_head",
+    "mep_refusal",
     "mep_scan",
     "open_stream",
+    "osgp_digest",
     "parse_packets",
     "ppp_decode",
     "ppp_encode",
+    "rc4",
     "read_images",
     "read_log",
     "scan_capture",
@@ -32,6 +43,9 @@ __all__ = [
     "slip_encode",
     "stream_schema",
     "summarize",
+    "tls_message",
+    "tls_parse_request",
+    "verify_digest",
 ]
 
 __version__: str
@@ -296,6 +310,18 @@ def decode_meter(
     Raises: UsageError for a kind or shape that does not exist.
     """
 
+# ---- one table in memory (rust/py/src/tables.rs) -----------------------------------------------------------------------
+
+def decode_table(
+    number: int, data: bytes, tables: dict[int, bytes], /
+) -> tuple[dict[str, Any], int, bytes, tuple[str, int] | None, str | None]:
+    """The tree of a table, where its description ends, the bytes behind it, the path and offset of the first field that is
+    not all there, and the table that was missed: `codec.Decoded` without the name. ``tables`` are others of the same meter
+    by number. How a table is laid out is remembered for the next one with the same dimensions.
+
+    Raises: KeyError for a number that the catalogue does not have.
+    """
+
 # ---- wire formats (rust/py/src/wire.rs): the twins of `osgp_fast.wire`, `text_log` and `scan` -------------------------
 
 def crc16(data: bytes) -> int:
@@ -345,3 +371,99 @@ def scan_capture(
     tz_offset: int = 0,
 ) -> dict[str, Any] | None:
     """The sessions, images, rejects and counts of a capture; None if it is none."""
+
+# ---- the security of the MEP port (rust/py/src/security.rs): the twins of `osgp_fast.security` ------------------------
+#
+# Keys are bytes here: 6 to 20, of which the first 16 are used; SecurityError "security.key_length" for others.
+
+def osgp_digest(key: bytes, message: bytes, *, request: bytes = ...) -> bytes:
+    """The OSGP digest of a message, or of a response to a request (`security.digest.digest`)."""
+
+def verify_digest(key: bytes, message: bytes, given: bytes, *, request: bytes = ...) -> bool:
+    """Whether a digest is the one of the message, compared in constant time."""
+
+def rc4(key: bytes, data: bytes) -> bytes:
+    """RC4 from its first byte on. ``key``: 1 to 256 bytes, else ValueError."""
+
+def mep_refusal() -> bytes:
+    """What a meter says to a request that none of its keys signs (`security.messages.refusal`)."""
+
+def tls_message(code: int, records: bytes) -> bytes:
+    """TLS records in a MEP message, with its length field. Raises: LocalProtocolError "security.too_long"."""
+
+def tls_parse_request(body: bytes) -> tuple[int, bytes] | None:
+    """Code and records of a request without its length field; None if it is none of TLS."""
+
+@final
+class MepExchange:
+    """One request and what may be said to it under digest and RC4 (`security.messages.Exchange`)."""
+
+    @staticmethod
+    def request(key: bytes, body: bytes, sequence: int, *, encrypt: bool = False) -> MepExchange:
+        """Make a request. Raises: LocalProtocolError "security.too_long", "security.empty"; OverflowError."""
+    @staticmethod
+    def open(keys: list[bytes], body: bytes) -> MepExchange:
+        """Read a request without its length field. Raises: SecurityError "security.too_short", "security.bad_digest"."""
+    @property
+    def message(self) -> bytes:
+        """The request as it is sent, with its length field."""
+    @property
+    def body(self) -> bytes:
+        """Code and arguments, in clear."""
+    @property
+    def sequence(self) -> int:
+        """The sequence number."""
+    @property
+    def encrypted(self) -> bool:
+        """Whether the request was enciphered, and so will be the answer."""
+    @property
+    def which(self) -> int:
+        """Which of the keys it was made with."""
+    def respond(self, body: bytes) -> bytes:
+        """The answer as the meter sends it. Raises: LocalProtocolError "security.too_long", "security.empty"."""
+    def read(self, body: bytes) -> Answer:
+        """Read the answer without its length field. Raises: SecurityError "security.too_short", "security.bad_digest"."""
+
+@final
+class TlsClient:
+    """The MEP device's side of a TLS session (`security.tls.TlsClient`)."""
+
+    def __new__(cls, identity: bytes, key: bytes, random: bytes) -> Self:
+        """``random``: 32 fresh bytes. Raises: LocalProtocolError "tls.random", "tls.identity_length"."""
+    @property
+    def status(self) -> Literal["handshake", "open", "closed", "failed"]:
+        """Where the session stands."""
+    def start(self) -> bytes:
+        """The ClientHello that begins the session; the same each time."""
+    def feed(self, data: bytes) -> tuple[bytes, list[Event]]:
+        """Take what was received, in any chunks; give what to send and what happened."""
+    def send(self, data: bytes) -> bytes:
+        """Application data as one record. Raises: LocalProtocolError "tls.not_open", "tls.too_long"."""
+    def close(self) -> bytes:
+        """Say that nothing follows; empty if the session is over already."""
+
+@final
+class TlsServer:
+    """The meter's side of a TLS session (`security.tls.TlsServer`)."""
+
+    def __new__(cls, keys: dict[int, bytes], random: bytes, *, session_id: bytes = ...) -> Self:
+        """``keys`` by key id; ``random``: 32 fresh bytes. Raises: LocalProtocolError "tls.random", "tls.session_id"."""
+    @property
+    def status(self) -> Literal["handshake", "open", "closed", "failed"]:
+        """Where the session stands."""
+    def feed(self, data: bytes) -> tuple[bytes, list[Event]]:
+        """Take what was received, in any chunks; give what to send and what happened."""
+    def send(self, data: bytes) -> bytes:
+        """Application data as one record. Raises: LocalProtocolError "tls.not_open", "tls.too_long"."""
+    def close(self) -> bytes:
+        """Say that nothing follows; empty if the session is over already."""
+
+@final
+class TlsOpener:
+    """Reads a recorded TLS session with one of these keys (`security.tls.TlsOpener`)."""
+
+    def __new__(cls, keys: list[bytes]) -> Self: ...
+    def client(self, data: bytes) -> list[Event]:
+        """Take some bytes that the client sent."""
+    def server(self, data: bytes) -> list[Event]:
+        """Take some bytes that the server sent."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from .image import TableImage
     from .records import MeterResult
+    from .security.key import Key
+    from .security.messages import Exchange
+    from .security.tls import TlsClient, TlsOpener, TlsServer
 
 __all__ = [
     "VARIABLE",
@@ -23,9 +26,14 @@ __all__ = [
     "decode_meter",
     "implementation",
     "masked_head",
+    "mep_open_request",
+    "mep_request",
     "needed_tables",
     "scan_capture",
     "tables_without_decoder",
+    "tls_client",
+    "tls_opener",
+    "tls_server",
 ]
 
 VARIABLE = "OSGP_FAST_IMPL"
@@ -136,3 +144,62 @@ def tables_without_decoder(images: Sequence[TableImage]) -> int:
     from . import records
 
     return sum(records.without_decoder(i.table) for i in images)
+
+
+# ---- the security of the MEP port: the compiled classes have the same face as the Python ones
+
+
+def mep_request(key: Key | bytes, body: bytes, sequence: int, *, encrypt: bool = False) -> Exchange:
+    """A request under digest and, if wanted, RC4 (`security.messages.Exchange.request`)."""
+    from .security import messages
+    from .security.key import used_bytes
+
+    if _implementation == "python":
+        return messages.Exchange.request(key, body, sequence, encrypt=encrypt)
+    made: Exchange = core().MepExchange.request(used_bytes(key), body, sequence, encrypt=encrypt)
+    return made
+
+
+def mep_open_request(keys: Sequence[Key | bytes], body: bytes) -> Exchange:
+    """A request that was received (`security.messages.Exchange.open`)."""
+    from .security import messages
+    from .security.key import used_bytes
+
+    if _implementation == "python":
+        return messages.Exchange.open(keys, body)
+    opened: Exchange = core().MepExchange.open([used_bytes(key) for key in keys], body)
+    return opened
+
+
+def tls_client(identity: bytes, key: Key | bytes, random: bytes) -> TlsClient:
+    """The MEP device's side of TLS (`security.tls.TlsClient`)."""
+    from .security import tls
+    from .security.key import used_bytes
+
+    if _implementation == "python":
+        return tls.TlsClient(identity, key, random)
+    client: TlsClient = core().TlsClient(identity, used_bytes(key), random)
+    return client
+
+
+def tls_server(keys: Mapping[int, Key | bytes], random: bytes, *, session_id: bytes = b"") -> TlsServer:
+    """The meter's side of TLS (`security.tls.TlsServer`)."""
+    from .security import tls
+    from .security.key import used_bytes
+
+    if _implementation == "python":
+        return tls.TlsServer(keys, random, session_id=session_id)
+    used = {key_id: used_bytes(key) for key_id, key in keys.items()}
+    server: TlsServer = core().TlsServer(used, random, session_id=session_id)
+    return server
+
+
+def tls_opener(keys: Sequence[Key | bytes]) -> TlsOpener:
+    """A reader of recorded TLS sessions (`security.tls.TlsOpener`)."""
+    from .security import tls
+    from .security.key import used_bytes
+
+    if _implementation == "python":
+        return tls.TlsOpener(keys)
+    opener: TlsOpener = core().TlsOpener([used_bytes(key) for key in keys])
+    return opener

@@ -91,7 +91,12 @@ class Layout:
 
     def find(self, path: str, *packed: int) -> Leaf | None:
         """The leaf of that path, in those elements of packed arrays."""
-        return next((leaf for leaf in self.by_path.get(path, ()) if leaf.packed == packed), None)
+        index: dict[tuple[str, tuple[int, ...]], Leaf] | None = self.notes.get("index")
+        if index is None:
+            # Of two rows of one name, the first counts.
+            index = {(leaf.path, leaf.packed): leaf for leaf in reversed(self.leaves)}
+            self.notes["index"] = index
+        return index.get((path, packed))
 
 
 @lru_cache(maxsize=1024)
@@ -177,7 +182,8 @@ class _Resolver:
         name = f.index or f.name
         prefix = f"{prefix}{f.name}."
         if is_packed(f):
-            for i in range(count):
+            # Elements without a leaf take no bytes, and any number of them no time.
+            for i in range(min(count, MAX_LEAVES + 1)):
                 self.index[name] = i
                 offset = self.fields(f.of, prefix, offset, axes, (*packed, i))
             self.index.pop(name, None)

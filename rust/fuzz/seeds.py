@@ -6,6 +6,7 @@ usage: seeds.py
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +40,10 @@ def main() -> None:
     session = (SAMPLES / "session.bin").read_bytes()
     seed("scan", "session", b"\x80" + session)
     seed("scan", "one-part", b"\0\0\x03\x30\0\x40")
+    vectors = json.loads((SAMPLES.parent / "vectors" / "official_vectors.json").read_text(encoding="utf-8"))
+    for i, (_, text) in enumerate(vectors["mep_tls"]["exchange"]):
+        # Behind length field and code; the fuzzer reads the flights before it, the kind of record and a step first.
+        seed("tls", f"record-{i}", bytes([i // 2, 0, 3]) + bytes.fromhex(text)[3:])
     for target in ("packets", "mep", "ppp", "slip"):
         seed(target, "session", session[:1500])
     seed("text_log", "session", (SAMPLES / "session.log").read_bytes()[:3000])

@@ -3,7 +3,8 @@
 A name is a field of a table (``BT61.9[n]``, ``BT61.4.4``, ``ET55.energy_register_unit``: the printed offset or the
 field's name, and the elements of its arrays), an index of an enclosing array (``n``), ``size`` (the length of the table
 as read), ``gen4`` (1 on firmware 4.0 and later) or a variable of the table. Comparisons are 1 or 0. Nothing else: what
-a reviewer cannot check against the guide with pencil and paper does not belong in a row. Parsed by hand, as Rust does
+a reviewer cannot check against the guide with pencil and paper does not belong in a row. ``ET11.34 ?? 1`` is the left side
+where it can be told and else the right one, for dimensions that older firmware does not state. Parsed by hand, as Rust does
 it, never evaluated by Python.
 """
 
@@ -16,9 +17,17 @@ from typing import Final
 
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<ref>[BE][TP]\d\d\.(?:\d+(?:\.\d+)?|[a-z_][a-z0-9_.]*))|(?P<num>\d+)|(?P<name>[a-z_][a-z0-9_]*)"
-    r"|(?P<op>//|==|!=|<=|>=|[-+*%<>()\[\],]))"
+    r"|(?P<op>//|\?\?|==|!=|<=|>=|[-+*%<>()\[\],]))"
 )
-_PRECEDENCE: Final = {"==": 1, "!=": 1, "<": 1, "<=": 1, ">": 1, ">=": 1, "+": 2, "-": 2, "*": 3, "//": 3, "%": 3}
+_PRECEDENCE: Final = {
+    "??": 1,
+    "+": 3,
+    "-": 3,
+    "*": 4,
+    "//": 4,
+    "%": 4,
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), 2),
+}
 # Catalogue expressions are short; a limit keeps a wrong row from becoming a stack overflow.
 _MAX_DEPTH: Final = 32
 
@@ -128,6 +137,11 @@ def evaluate(tree: Expr, var: Callable[[str], int], ref: Callable[[Ref, tuple[in
         return var(tree.name)
     if isinstance(tree, Ref):
         return ref(tree, tuple(evaluate(i, var, ref) for i in tree.index))
+    if tree.op == "??":
+        try:
+            return evaluate(tree.left, var, ref)
+        except LookupError:
+            return evaluate(tree.right, var, ref)
     left, right = evaluate(tree.left, var, ref), evaluate(tree.right, var, ref)
     match tree.op:
         case "+":

@@ -109,7 +109,11 @@ class _Formulas:
             return self.variable(tree.name)
         if isinstance(tree, _expr.Ref):
             return Sum(0, ((self.reference(tree), 1),))
-        left, right = self.sum(tree.left), self.sum(tree.right)
+        left = self.sum(tree.left)
+        if tree.op == "??":
+            # As the guide prints it.
+            return left
+        right = self.sum(tree.right)
         match tree.op:
             case "+":
                 return left + right

@@ -72,6 +72,7 @@ class _Word:
 @dataclass(slots=True)
 class _Array:
     name: str
+    path: str
     axis: Axis
     first: int
     nodes: tuple[_Node, ...]
@@ -123,7 +124,7 @@ def _array(row: Row, layout: Layout, path: str, packed: tuple[int, ...], depth: 
         yield _Packed(row.name, tuple(elements), _plain(row))
         return
     nodes = tuple(_shape(row.of, layout, f"{path}.", packed, depth + 1))
-    yield _Array(row.name, inside[0].axes[depth], min(leaf.offset for leaf in inside), nodes, _plain(row))
+    yield _Array(row.name, path, inside[0].axes[depth], min(leaf.offset for leaf in inside), nodes, _plain(row))
 
 
 # ---- bytes to values
@@ -166,7 +167,7 @@ class _Decoder:
             at = shift + i * node.axis.stride
             if node.first + at >= self.end:
                 if self.short is None:
-                    self.short = (node.name, node.first + at)
+                    self.short = (node.path, node.first + at)
                 break
             values.append(self.element(node.nodes, at, node.plain))
         return _cut(values)
@@ -227,6 +228,8 @@ class _Encoder:
         #: The bytes of elements that found no place, and the first array that has such.
         self.surplus = 0
         self.crowded: str | None = None
+        #: What did not fit. A field may get its place or its size only when those that it depends on are there.
+        self.problems: list[TableError] = []
 
     def nodes(self, nodes: Sequence[_Node], shift: int, values: Any, path: str) -> None:
         if not isinstance(values, Mapping):
@@ -241,13 +244,14 @@ class _Encoder:
 
     def unplaced(self, path: str, value: Any) -> None:
         if value not in (None, 0, "", [], b"", {}):
-            raise TableError(
+            problem = TableError(
                 "table.no_place",
                 f"{self.table}.{path} has no place in this meter's {self.table}",
                 "leave it out, or change the dimensions that this meter is laid out with",
                 table=self.table,
                 path=path,
             )
+            self.problems.append(problem)
 
     def node(self, node: _Node, shift: int, value: Any, path: str) -> None:
         if isinstance(node, _Array):
@@ -259,7 +263,14 @@ class _Encoder:
             for i, (nodes, element) in enumerate(zip(node.elements, elements, strict=False)):
                 self.element(nodes, shift, element, f"{path}.{i}", node.plain)
         else:
-            raw = self.raw(node, value, path)
+            try:
+                raw = self.raw(node, value, path)
+            except TableError as problem:
+                self.problems.append(problem)
+                if isinstance(value, bytes | bytearray | memoryview):
+                    # In a longer table it may have more room.
+                    self.surplus += max(0, len(value) - node.leaf.size)
+                return
             at = node.leaf.offset + shift
             if at + len(raw) > len(self.out):
                 self.out.extend(bytes(at + len(raw) - len(self.out)))
@@ -317,11 +328,16 @@ class _Encoder:
         path = path.rstrip(".")
         return TableError(
             "table.value",
-            f"{self.table}.{path}: {value!r} is not {wanted}",
+            f"{self.table}.{path}: {_shown(value)} is not {wanted}",
             table=self.table,
             path=path,
             expected=wanted,
         )
+
+
+def _shown(value: Any) -> str:
+    """A value in an error; bytes may be anything, a key too."""
+    return f"{len(value)} bytes" if isinstance(value, bytes | bytearray | memoryview) else repr(value)
 
 
 def encode(
@@ -336,6 +352,8 @@ def encode(
     encoder.nodes(shape(layout), 0, values, "")
     if encoder.crowded is not None:
         raise _too_many(table, encoder.crowded)
+    if encoder.problems:
+        raise encoder.problems[0]
     return bytes(encoder.out[: None if size is None else size]) + rest
 
 
@@ -363,6 +381,7 @@ def encode_table(
     Raises: TableError "table.size" where no length fits, and as `encode`; MissingDimension.
     """
     data, length = b"", size or 0
+    problem: TableError | None = None
     for _ in range(_ROUNDS):
 
         def own(offset: int, count: int, data: bytes = data) -> bytes:
@@ -370,20 +389,19 @@ def encode_table(
 
         layout = resolve(table, length, dimensions, data=own, variables=variables)
         encoder = _Encoder(table.id, layout.size if size is None else size)
-        settled = size is not None or layout.size + encoder.surplus == length
-        try:
-            encoder.nodes(shape(layout), 0, values, "")
-        except TableError as error:
-            # A field may get its place only when the fields that it depends on are there.
-            if error.code != "table.no_place" or (settled and bytes(encoder.out) == data):
-                raise
+        encoder.nodes(shape(layout), 0, values, "")
         new = bytes(encoder.out)
         wanted = len(new) + encoder.surplus if size is None else size
+        problem = next(iter(encoder.problems), None)
         if new == data and wanted == length:
             if encoder.crowded is not None:
                 raise _too_many(table.id, encoder.crowded)
+            if problem is not None:
+                raise problem
             return new
         data, length = new, wanted
+    if problem is not None:
+        raise problem
     raise TableError(
         "table.size",
         f"{table.id}: no length of the table fits its values",

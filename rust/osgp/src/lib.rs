@@ -1,8 +1,8 @@
 //! OSGP (NES, formerly Echelon) smart meters: C12.18 and MEP framing, C12.19 tables, bulk decoding into Arrow.
 //!
 //! No I/O but what is handed in, no clock, no thread, no unsafe code. Bytes of a line become table images
-//! ([`wire`], [`scan`], [`mod@image`]); table images become columns ([`catalog`], [`layout`], [`records`]). The files live
-//! in the crate `osgp-io`, the Python package in `osgp-py`.
+//! ([`wire`], [`scan`], [`mod@image`]); table images become columns ([`catalog`], [`layout`], [`records`]), or a table
+//! becomes a tree of values ([`codec`]). The files live in the crate `osgp-io`, the Python package in `osgp-py`.
 //!
 //! ```
 //! use osgp::image::{TableId, TableImage};
@@ -17,12 +17,14 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod codec;
 pub mod columns;
 pub mod image;
 pub mod layout;
 pub mod records;
 pub mod reject;
 pub mod scan;
+pub mod security;
 pub mod text_log;
 pub mod values;
 pub mod wire;

@@ -1,4 +1,4 @@
-//! Values in table bytes that are no plain integers: dates, text, digits. The twin of `python/osgp_fast/codec.py`.
+//! Values in table bytes that are no plain integers: dates, text, digits. The twin of `python/osgp_fast/codec/values.py`.
 
 /// A date that does not exist, such as a 30th of February or hour 24; its fields, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 mod bulk;
 mod columns;
 mod meter;
+mod security;
+mod tables;
 mod wire;
 
 use pyo3::prelude::*;
@@ -16,5 +18,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     bulk::register(m)?;
     columns::register(m)?;
     meter::register(m)?;
+    security::register(m)?;
+    tables::register(m)?;
     wire::register(m)
 }

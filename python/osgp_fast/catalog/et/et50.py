@@ -154,7 +154,7 @@ ET50 = table(
     write="MBK, MAK",
     optical_read="MK, PK, RK",
     clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
-    variables={"clients": f"(size + {_ELEMENT} - 1) // {_ELEMENT}"},
+    variables={"clients": f"ET11.34 ?? (size + {_ELEMENT} - 1) // {_ELEMENT}"},
     doc="an element per MEP client: ET11.34 of them from firmware 4.0 on, one where ET11 ends before offset 34; taken "
     "from the length of the read, since a size is all that both have; no element size is printed, the sum of rows is "
     "35 + 6 * ET11.22",

@@ -142,7 +142,7 @@ ET51 = table(
     optical_write="MK, PK",
     clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
     nvm=True,
-    variables={"clients": "(size + 9) // 10"},
+    variables={"clients": "ET11.34 ?? (size + 9) // 10"},
     doc="an element per MEP client: ET11.34 of them from firmware 4.0 on, one where ET11 ends before offset 34; taken "
     "from the length of the read; no element size is printed, the last byte is 9",
 )

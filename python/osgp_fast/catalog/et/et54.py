@@ -372,8 +372,7 @@ ET54 = table(
         ),
     ],
     # Numbers, not ET11's fields: a meter whose ET11 was not read still gives what stands before the module records.
-    variables={"module_records": "6", "module_record_size": "7"},
-    fixed={"module_records": "ET11.32", "module_record_size": "ET11.33"},
+    variables={"module_records": "ET11.32 ?? 6", "module_record_size": "ET11.33 ?? 7"},
     clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
-    doc="module_records and module_record_size are ET11.32 and ET11.33, by default 6 and 7; a reader that knows them gives them",
+    doc="without ET11 the module records are taken as its default, 6 of 7 bytes",
 )

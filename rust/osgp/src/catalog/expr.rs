@@ -38,21 +38,24 @@ pub enum Op {
     Gt,
     /// `>=`
     Ge,
+    /// `??`: the left side where it can be told, else the right one
+    Else,
 }
 
 impl Op {
-    const ALL: [(&'static str, Op, u8); 11] = [
-        ("//", Op::Div, 3),
-        ("==", Op::Eq, 1),
-        ("!=", Op::Ne, 1),
-        ("<=", Op::Le, 1),
-        (">=", Op::Ge, 1),
-        ("<", Op::Lt, 1),
-        (">", Op::Gt, 1),
-        ("+", Op::Add, 2),
-        ("-", Op::Sub, 2),
-        ("*", Op::Mul, 3),
-        ("%", Op::Rem, 3),
+    const ALL: [(&'static str, Op, u8); 12] = [
+        ("//", Op::Div, 4),
+        ("==", Op::Eq, 2),
+        ("!=", Op::Ne, 2),
+        ("<=", Op::Le, 2),
+        (">=", Op::Ge, 2),
+        ("<", Op::Lt, 2),
+        (">", Op::Gt, 2),
+        ("+", Op::Add, 3),
+        ("-", Op::Sub, 3),
+        ("*", Op::Mul, 4),
+        ("%", Op::Rem, 4),
+        ("??", Op::Else, 1),
     ];
 
     /// The result on two numbers. Dimensions are far from the limits of `i64`; a row that is not saturates.
@@ -73,6 +76,7 @@ impl Op {
             Op::Le => i64::from(a <= b),
             Op::Gt => i64::from(a > b),
             Op::Ge => i64::from(a >= b),
+            Op::Else => a,
         }
     }
 }
@@ -186,6 +190,7 @@ impl<R> Expr<R> {
                 }
                 f(name, &values[..index.len().min(4)])
             }
+            Expr::Op(Op::Else, sides) => sides.0.eval(f).or_else(|_| sides.1.eval(f)),
             Expr::Op(op, sides) => {
                 let a = sides.0.eval(f)?;
                 Ok(op.apply(a, sides.1.eval(f)?))
@@ -212,6 +217,7 @@ mod tests {
             .unwrap()
             .eval(&mut |name, index| {
                 Ok::<_, ()>(match name.as_str() {
+                    "ET11.34" => return Err(()),
                     "BT61.9" => 100 + index[0],
                     "n" => 2,
                     _ => 7,
@@ -234,6 +240,8 @@ mod tests {
             ("7 % (0 - 2)", -1),
             ("size == 7", 1),
             ("size >= 8", 0),
+            ("ET11.34 ?? 3 + 1", 4),
+            ("BT61.9[n] ?? 3 + 1", 102),
         ] {
             assert_eq!(value(text), want, "{text}");
         }

@@ -58,6 +58,38 @@ pub enum Type {
     Octets,
 }
 
+/// What the bytes of a field mean: the types of the guides, as `python/osgp_fast/codec/values.py` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A number; also an RDATE.
+    Int,
+    /// One bit, true or false.
+    Bool,
+    /// CHAR: Latin-1 without the NULs at its end.
+    Text,
+    /// BCD: hex digits, two a byte.
+    Digits,
+    /// SET: the numbers of the bits that are set.
+    Set,
+    /// TIME.
+    Time,
+    /// STIME_DATE and LTIME_DATE.
+    Moment {
+        /// Whether the guides say that it is UTC.
+        utc: bool,
+    },
+    /// DATE: year, month and day, a byte each.
+    Date,
+    /// ANSI_DATE: year, month and day in one word.
+    AnsiDate,
+    /// PED and all others.
+    Octets,
+    /// A word whose bits are the rows in `of`.
+    Word,
+    /// An array of the rows in `of`.
+    Array,
+}
+
 /// One row.
 #[derive(Clone, Debug)]
 pub struct Field {
@@ -65,7 +97,9 @@ pub struct Field {
     pub name: String,
     /// How to read it; an array is known by `count`.
     pub ty: Type,
-    /// Its place in [`Table::paths`] (an array's has no leaf).
+    /// What it means.
+    pub kind: Kind,
+    /// Its place in [`Table::paths`]; no leaf has an array's.
     pub path: Path,
     /// Bytes, for types without a width of their own.
     pub size: Option<Formula>,
@@ -192,6 +226,7 @@ impl Catalog {
                 names: &names,
                 variables: row.variables.keys().cloned().collect(),
                 indices: Vec::new(),
+                all: &names[i].0,
                 paths: &names[i].1,
             };
             let variables = row
@@ -257,6 +292,8 @@ struct FieldRow {
     stride: Option<String>,
     when: Option<String>,
     #[serde(default)]
+    clock: String,
+    #[serde(default)]
     of: Vec<FieldRow>,
 }
 
@@ -299,6 +336,7 @@ struct Builder<'c> {
     names: &'c [(Vec<String>, HashMap<String, Path>)],
     variables: Vec<String>,
     indices: Vec<String>,
+    all: &'c [String],
     paths: &'c HashMap<String, Path>,
 }
 
@@ -325,6 +363,14 @@ impl Builder<'_> {
             return Some(Name::Length(ix));
         }
         self.names[usize::from(ix.0)].1.get(key).map(|path| Name::Field(ix, *path))
+    }
+
+    fn place(&self, path: &str, array: bool) -> Option<Path> {
+        match array {
+            // What a formula may refer to has no arrays in it.
+            true => self.all.iter().position(|p| p == path).map(|ix| Path(ix as u16)),
+            false => self.paths.get(path).copied(),
+        }
     }
 
     fn fields(&mut self, rows: &[FieldRow], prefix: &str) -> Result<Vec<Field>, ExprError> {
@@ -360,8 +406,8 @@ impl Builder<'_> {
         Ok(Field {
             name: row.name.clone(),
             ty,
-            // An array has no leaf; a field always has a path.
-            path: self.paths.get(&path).copied().unwrap_or(Path(u16::MAX)),
+            kind: meaning(row),
+            path: self.place(&path, is_array).ok_or_else(|| ExprError(format!("{path}?")))?,
             size: self.optional(&row.size)?,
             width,
             of,
@@ -403,6 +449,24 @@ fn kind(ty: &str) -> Option<(Type, u32)> {
             }
         }
     })
+}
+
+/// What the type's name says that the bytes mean.
+fn meaning(row: &FieldRow) -> Kind {
+    match row.ty.as_str() {
+        "array" => Kind::Array,
+        "bits" => Kind::Word,
+        "bool" => Kind::Bool,
+        "char" => Kind::Text,
+        "bcd" => Kind::Digits,
+        "set" => Kind::Set,
+        "time" => Kind::Time,
+        "stime_date" | "ltime_date" => Kind::Moment { utc: row.clock == "utc" },
+        "date" => Kind::Date,
+        "ansi_date" => Kind::AnsiDate,
+        "octets" | "ped" => Kind::Octets,
+        _ => Kind::Int,
+    }
 }
 
 /// The integer that the bytes of a field hold; `None` for types that are no integers and for more than eight bytes.

@@ -1,0 +1,87 @@
+//! RC4 as the MEP port uses it. Broken since 2001; the guide itself says to use TLS instead (MEP guide p. 8).
+//!
+//! Every message has a key of its own: the MEP key enciphers a constant, and the request's digest is added to the first half
+//! of what comes out. The response goes on with the state that the request left. Source: MEP guide pp. 255-257, Appendix B.
+
+use std::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::digest;
+use super::key::{Key, USED};
+
+/// The constant that the MEP key enciphers. Source: MEP guide p. 257.
+const CONSTANT: [u8; USED] =
+    [0x38, 0x8B, 0x8F, 0xBC, 0x36, 0xA8, 0x55, 0x85, 0x87, 0xAF, 0xC9, 0x0F, 0xB2, 0x3A, 0x3B, 0x99];
+
+/// The cipher: the same call enciphers and deciphers, and goes on where the last one ended.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Rc4 {
+    state: [u8; 256],
+    i: u8,
+    j: u8,
+}
+
+impl Rc4 {
+    /// A cipher with a key of at most 256 bytes; None if it is empty or longer.
+    pub fn new(key: &[u8]) -> Option<Self> {
+        (1..=256).contains(&key.len()).then(|| Self::keyed(key))
+    }
+
+    fn keyed(key: &[u8]) -> Self {
+        let mut state: [u8; 256] = std::array::from_fn(|i| i as u8);
+        let mut j = 0u8;
+        for (i, byte) in (0..256).zip(key.iter().cycle()) {
+            j = j.wrapping_add(state[i]).wrapping_add(*byte);
+            state.swap(i, usize::from(j));
+        }
+        Self { state, i: 0, j: 0 }
+    }
+
+    /// Encipher or decipher the next bytes in place.
+    pub fn apply(&mut self, data: &mut [u8]) {
+        for byte in data {
+            self.i = self.i.wrapping_add(1);
+            let a = self.state[usize::from(self.i)];
+            self.j = self.j.wrapping_add(a);
+            let b = self.state[usize::from(self.j)];
+            self.state.swap(usize::from(self.i), usize::from(self.j));
+            *byte ^= self.state[usize::from(a.wrapping_add(b))];
+        }
+    }
+}
+
+impl fmt::Debug for Rc4 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<Rc4>")
+    }
+}
+
+/// The cipher of a request, and then of its response. `digest`: that of the request.
+pub fn message_cipher(key: &Key, digest: &[u8; digest::SIZE]) -> Rc4 {
+    let mut secret = CONSTANT;
+    Rc4::keyed(key.bytes()).apply(&mut secret);
+    secret.iter_mut().zip(digest).for_each(|(byte, more)| *byte ^= more);
+    let cipher = Rc4::keyed(&secret);
+    secret.zeroize();
+    cipher
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_streams_of_rfc_6229() {
+        let stream = |key: &[u8]| {
+            let mut out = [0; 16];
+            Rc4::new(key).unwrap().apply(&mut out);
+            u128::from_be_bytes(out)
+        };
+        assert_eq!(stream(&[1, 2, 3, 4, 5]), 0xb2396305f03dc027ccc3524a0a1118a8);
+        assert_eq!(stream(&std::array::from_fn::<u8, 16, _>(|i| i as u8 + 1)), 0x9ac7cc9a609d1ef7b2932899cde41b97);
+        assert!(Rc4::new(&[]).is_none());
+        assert!(Rc4::new(&[0; 257]).is_none());
+        assert_eq!(format!("{:?}", Rc4::new(b"SECRET").unwrap()), "<Rc4>");
+    }
+}
