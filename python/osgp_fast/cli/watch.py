@@ -50,6 +50,7 @@ _WORDS: Final = {
     "rms_current": "current",
     "rms_voltage": "voltage",
     "power_factor": "power factor",
+    "frequency": "frequency",
     "fwd_active_wh": "active energy, import",
     "rev_active_wh": "active energy, export",
     "import_reactive_varh": "reactive energy, import",
@@ -80,6 +81,7 @@ _PAUSE: Final = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 )
 @click.option("--pause", metavar="HH:MM-HH:MM", help="Leave the meter alone, by its local time. Default: 23:59-00:04.")
 @click.option("--no-pause", is_flag=True, help="No pause.")
+@click.option("--all", "everything", is_flag=True, help="Show every value, not only the common ones.")
 @click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
 def watch(
     where: Where,
@@ -89,6 +91,7 @@ def watch(
     max_session: float,
     pause: str | None,
     no_pause: bool,
+    everything: bool,
     as_json: bool,
 ) -> int:
     """Watch a meter: power per phase, voltages, currents, energies, alarms, and how old each value is."""
@@ -105,7 +108,7 @@ def watch(
             watcher.run(_line, count)
         else:
             with Live(console=Console(highlight=False), auto_refresh=False, transient=False) as live:
-                watcher.run(lambda w, _: live.update(_view(w, where.port), refresh=True), count)
+                watcher.run(lambda w, _: live.update(_view(w, where.port, everything), refresh=True), count)
     return failed[0] if failed else 0
 
 
@@ -170,17 +173,17 @@ def _energies(watcher: Watcher) -> Iterator[dict[str, Any]]:
 # ---- the view
 
 
-def _view(watcher: Watcher, port: str) -> RenderableType:
+def _view(watcher: Watcher, port: str, everything: bool) -> RenderableType:
     parts: list[RenderableType] = [_head(watcher, port)]
     parts += [Text(f"! {warning}", style="bold red") for warning in watcher.warnings]
-    if watcher.groups["measurements"].at is not None:
-        parts.append(_phases(watcher))
-    if watcher.groups["registers"].at is not None:
-        parts.append(_registers(watcher))
     if (age := watcher.age("alarms")) is not None:
         active = [row["alarm"] for row in watcher.groups["alarms"].rows if row["active"]]
         words = ", ".join(active) if active else "none"
         parts.append(Text.assemble("alarms: ", (words, "bold red" if active else "green"), f"  ({_age(age)})"))
+    if watcher.groups["measurements"].at is not None:
+        parts.append(_phases(watcher, everything))
+    if watcher.groups["registers"].at is not None:
+        parts.append(_registers(watcher, everything))
     for note in watcher.notes:
         parts.append(Text(f"{time.strftime('%H:%M:%S', time.localtime(note.at))} {note.text}", style="dim"))
     return Group(*parts)
@@ -203,12 +206,14 @@ def _head(watcher: Watcher, port: str) -> Text:
     return head
 
 
-def _phases(watcher: Watcher) -> Table:
+def _phases(watcher: Watcher, everything: bool) -> Table:
     rows: dict[str, dict[str, Any]] = {}
     for row in watcher.groups["measurements"].rows:
         name = row["quantity"] or f"source {row['source']}"
         match = _PHASE.fullmatch(name)
         base, phase = (match[1] + match[3], f"L{match[2]}") if match else (name, "total")
+        if not everything and base not in _WORDS:
+            continue
         rows.setdefault(base, {"unit": row["unit"]})[phase] = row["value"]
     table = grid("now", "total>", "L1>", "L2>", "L3>", "unit", "age>")
     age = _age(watcher.age("measurements"))
@@ -219,11 +224,13 @@ def _phases(watcher: Watcher) -> Table:
     return table
 
 
-def _registers(watcher: Watcher) -> Table:
+def _registers(watcher: Watcher, everything: bool) -> Table:
     table = grid("energy", "total>", "unit", "obis", "age>")
     age = _age(watcher.age("registers"))
     for row in _energies(watcher):
         unit, value = row["unit"] or "", row["value"]
+        if not everything and row["quantity"] not in _WORDS:
+            continue
         if unit in ("Wh", "varh"):
             unit, text = f"k{unit}", f"{value / 1000:,.3f}"
         else:
