@@ -163,6 +163,7 @@ def served(handler: Sample, kind: str) -> Iterator[str]:
                 except TimeoutError:
                     continue
                 with peer:
+                    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     _serve(handler, peer.recv, peer.sendall, peer.settimeout, stop)
     else:
         assert sys.platform != "win32"

@@ -23,11 +23,11 @@ _HEADERS: Final = {26: 6, 74: 11, 2048 + 79: 11, 2048 + 45: 6, 2048 + 74: 9}
 
 
 def wanted(store: Store, tables: Sequence[int | str] | None) -> Talk[list[int]]:
-    """The numbers of the tables of a dump, dimensions before what they lay out."""
+    """The numbers of the tables of a dump; BT63 after the load profile, as it belongs to what was read of it."""
     if tables is not None:
-        return list(dict.fromkeys(number_of(table) for table in tables))
-    listed = yield from tasks.listed_tables(store)
-    # BT63 comes with the data that it was read for.
+        listed = list(dict.fromkeys(number_of(table) for table in tables))
+    else:
+        listed = yield from tasks.listed_tables(store)
     return [number for number in listed if number != BT63] + ([BT63] if BT63 in listed else [])
 
 
