@@ -13,7 +13,8 @@ Client::
 `AsyncLine` is the same with ``await``. Errors: `session.Refused` and its subclasses for a meter that says no,
 TransportError ("port.*", "line.*") for the line, RemoteProtocolError ("session.*") for a strange answer.
 
-Meter: ``serve(port, Responder(Connection(Role.METER), handler))``.
+Meter: ``serve(port, Responder(Connection(Role.METER), handler))`` on a port, a client of a `Listener` (``socket://``), or
+a `PtyPort`; `LinePort` puts a paced or bad line before either.
 
 Tests: ``MemoryPort(machine, clock)`` has a machine at its other end and a clock of its own, ``BadLine`` makes either
 direction bad, ``SharedPort`` is a meter that shares its port with MEP. ``TracePort(port, file)`` records any port as a log
@@ -25,6 +26,7 @@ from __future__ import annotations
 from .adrive import AsyncLine
 from .drive import Line, serve
 from .faults import BadLine, Faults, SharedPort
+from .listen import LinePort, Listener, PtyPort, SocketPort
 from .memory import MemoryPort, VirtualClock, Wire
 from .port import Clock, Port
 from .trace import TracePort
@@ -35,9 +37,13 @@ __all__ = [
     "Clock",
     "Faults",
     "Line",
+    "LinePort",
+    "Listener",
     "MemoryPort",
     "Port",
+    "PtyPort",
     "SharedPort",
+    "SocketPort",
     "TracePort",
     "VirtualClock",
     "Wire",
