@@ -37,6 +37,7 @@ class Sample(Tables):
     once: Once = field(default_factory=Once)
     store_writes: bool = True
     result: int = ResultCode.COMPLETED
+    answer: bytes = b""
     logons: int = 0
     password_tries: int = 0
 
@@ -73,7 +74,7 @@ class Sample(Tables):
         if not self.once.admits(asked):
             return RefusalCode.ONP
         self.executed.append((asked.number, asked.sequence, asked.parameters))
-        self.tables[BT08] = Response(asked.number, asked.sequence, self.result, b"").emit()
+        self.tables[BT08] = Response(asked.number, asked.sequence, self.result, self.answer).emit()
         return None
 
     def get(self, name: str) -> bytes:

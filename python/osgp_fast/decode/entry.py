@@ -43,7 +43,7 @@ def decode(
 
     ``inputs``: directories and archives of ``METER/BT64.bin``, Parquet or Arrow files of table images, captures of a
     serial line, termineter's CSV; told apart by their content.
-    ``what``: load_profile, events, meters or channels. ``shape``: of the load profile, one row per interval and channel
+    ``what``: one of `columns.KINDS`, such as load_profile or registers. ``shape``: of the load profile, one row per interval and channel
     (long) or per interval (wide). ``delta``: add the growth over the interval.
     ``meter``: use this label for all that is found. ``tz``: zone of naive times in text logs. ``wrap``: how the line of
     a capture is stuffed. ``key``: MEP keys as hex (captures of MEP lines come with a later version).

@@ -16,6 +16,7 @@ from ..session import Data, Logon, Negotiate, Read, Request, Security, State, Wr
 from ..session.policy import DOS_HOLD_OFF_S, SESSION_S, Policy
 from ..session.procedure import BT07, BT08, Attempt, Result, Verdict
 from ..session.refusals import (
+    GeneralError,
     InsufficientSecurityClearance,
     InvalidServiceSequenceState,
     OperationNotPossible,
@@ -31,6 +32,8 @@ from .talk import Pause, Talk
 MESSAGE_S: Final = 5.0
 #: How often a read is asked again: busy, not ready, locked; a wrong checksum; in a new session.
 LATER_TRIES: Final = 5
+#: Pauses between them grow from a second to this, which a session lives through.
+LATER_S: Final = 3.0
 CHECKSUM_TRIES: Final = 3
 NEW_SESSIONS: Final = 2
 #: A response may take a second (MEP guide p. 52).
@@ -94,7 +97,7 @@ class Optical:
         self._user, self._user_id = user, user_id
         self._negotiate = Negotiate(bauds=bauds)
         self._policy = Policy(session_s=max_session_s)
-        self._since = self._heard = 0.0
+        self._since = 0.0
         self._numbers: procedure.Sequence | None = None
 
     def __repr__(self) -> str:
@@ -117,7 +120,7 @@ class Optical:
         """Be logged on, and for long enough that a request fits in."""
         connection, now = self.line.connection, self.line.clock()
         if connection.state is State.SESSION:
-            if now - self._heard >= connection.timing.traffic_s - IDLE_MARGIN_S:
+            if now - (connection.heard_at or 0.0) >= connection.timing.traffic_s - IDLE_MARGIN_S:
                 # The meter has ended the session by itself, so nobody has to wait for it to notice.
                 connection.close(now - connection.timing.rest_s)
             elif not self._policy.must_log_off(self._since, now):
@@ -128,10 +131,15 @@ class Optical:
         while True:
             try:
                 return (yield from self._log_on())
+            except (InvalidServiceSequenceState, Renegotiate):
+                tries += 1
+                if tries > NEW_SESSIONS:
+                    raise
+                yield from self.farewell()
             except OsgpError as error:
                 tries += 1
-                # A meter that has answered once will do so again; one that never has is not asked for minutes.
-                if not _spoilt(error) or error.code in ("line.silent", "line.not_osgp") or tries > NEW_SESSIONS:
+                # A meter that has identified itself will do so again; one that has not was asked often enough.
+                if not _spoilt(error) or _nobody(error) or tries > NEW_SESSIONS:
                     raise
 
     def _log_on(self) -> Talk[None]:
@@ -140,9 +148,9 @@ class Optical:
         if self._password is not None:
             try:
                 yield from self._patiently(Security(self._password.secret))
-            except Refused as error:
+            except (GeneralError, InsufficientSecurityClearance) as error:
                 raise _wrong_password(error, self._password) from error
-        self._since = self._heard = self.line.clock()
+        self._since = self.line.clock()
         self.sessions += 1
 
     def _patiently(self, request: Request) -> Talk[None]:
@@ -154,7 +162,7 @@ class Optical:
             except Refused as error:
                 if not error.transient or again == LATER_TRIES:
                     raise
-                yield Pause(1.0 + again)
+                yield Pause(min(1 + again, LATER_S))
 
     def farewell(self) -> Talk[None]:
         """Log off and terminate, as far as the session got; a line that fails meanwhile has ended it, too."""
@@ -195,7 +203,6 @@ class Optical:
                 yield from self.ready()
                 answer = yield Read(table, offset, count)
                 assert isinstance(answer, Data)
-                self._heard = self.line.clock()
                 return answer
             except (InvalidServiceSequenceState, Renegotiate):
                 # The meter has ended the session, or wants another one.
@@ -209,7 +216,7 @@ class Optical:
                 later += 1
                 if not error.transient or later > LATER_TRIES:
                     raise
-                yield Pause(1.0 * later)
+                yield Pause(min(later, LATER_S))
             except OsgpError as error:
                 if error.code == "session.checksum":
                     checksums += 1
@@ -219,7 +226,7 @@ class Optical:
                 if not _spoilt(error):
                     raise
                 sessions += 1
-                if sessions > NEW_SESSIONS or error.code == "line.silent":
+                if sessions > NEW_SESSIONS or _nobody(error):
                     raise self._stopped(error, table) from error
 
     def keys(self, table: int, *, write: bool = False) -> str:
@@ -245,17 +252,30 @@ class Optical:
     # ---- writing
 
     def write(self, table: int, data: bytes, offset: int | None = None, ped: bytes = b"") -> Talk[None]:
-        """Write a table, whole where it fits one message, else in parts; each part once."""
+        """Write a table, whole where it fits one message, else in parts; each part until it was not refused, once."""
         yield from self.ready()
-        connection = self.line.connection
-        try:
-            if offset is None and len(data) + len(ped) <= connection.max_write:
-                yield Write(table, data, None, ped)
-            else:
-                yield from dialogue.write(connection, table, data, offset or 0, ped)
-        except InsufficientSecurityClearance as error:
-            raise _which_key(error, self.keys(table, write=True)) from error
-        self._heard = self.line.clock()
+        if offset is None and len(data) + len(ped) <= self.line.connection.max_write:
+            return (yield from self._write(Write(table, data, None, ped)))
+        done = 0
+        while done < len(data):
+            yield from self.ready()
+            most = max(self.line.connection.max_write - len(ped), 1)
+            yield from self._write(Write(table, data[done : done + most], (offset or 0) + done, ped))
+            done += most
+
+    def _write(self, request: Write) -> Talk[None]:
+        """A write; again only where the meter says that it has not done it, since its session was another one."""
+        for again in range(NEW_SESSIONS + 1):
+            try:
+                yield request
+                return
+            except InsufficientSecurityClearance as error:
+                raise _which_key(error, self.keys(request.table, write=True)) from error
+            except (InvalidServiceSequenceState, Renegotiate):
+                if again == NEW_SESSIONS:
+                    raise
+                yield from self.farewell()
+                yield from self.ready()
 
     # ---- procedures
 
@@ -294,7 +314,6 @@ class Optical:
             attempt.written += 1
             try:
                 yield Write(BT07, data)
-                self._heard = self.line.clock()
                 return
             except InsufficientSecurityClearance as error:
                 raise _which_key(error, "") from error
@@ -358,6 +377,11 @@ class Optical:
 def _spoilt(error: OsgpError) -> bool:
     """Whether a session failed on its line, so that another one may do."""
     return error.code.startswith(("line.", "session.")) and not error.code.startswith("session.argument")
+
+
+def _nobody(error: OsgpError) -> bool:
+    """Whether there was no answer to the first packet of a session, which was sent several times."""
+    return error.fields.get("request") == "Identify"
 
 
 def _which_key(error: InsufficientSecurityClearance, keys: str) -> InsufficientSecurityClearance:

@@ -69,9 +69,9 @@ def _profile(store: Store, n: int) -> Talk[TableImage]:
     yield from profile.dimensions(store)
     status = store.status or (yield from store.whole(BT63))
     place = slice(n * STATUS, (n + 1) * STATUS)
-    state = yield from store.part(BT63, n * STATUS, STATUS)
-    if len(status.data) < place.stop or len(state) < STATUS:
+    if len(status.data) < place.stop:
         return (yield from store.whole(number))
+    state = yield from store.part(BT63, n * STATUS, STATUS)
     status = _with(status, place, state)
     store.status = status
     try:

@@ -104,7 +104,8 @@ class _Reader:
         self.since_s = None if since is None else since.timestamp()
         self.count = 0
         self.blocks: dict[int, bytes] = {}
-        self.ends: dict[int, int | None] = {}
+        self.heads: dict[int, bytes] = {}
+        """The first bytes of blocks that are not there, at least the end time."""
         self.read_at: int | None = None
 
     def read(self, status: bytes, image: TableImage) -> Talk[tuple[bytes, list[TableImage]]]:
@@ -148,12 +149,12 @@ class _Reader:
         gone = (new.sequence - old.sequence) % _SEQUENCES if new is not None else _SEQUENCES
         if gone >= old.blocks or new is None or new.blocks != old.blocks:
             self.blocks.clear()
-            self.ends.clear()
+            self.heads.clear()
             return
         # An older block's place may be a new block's now; then its number is not among the valid ones any more.
-        kept = {s for s in (*self.blocks, *self.ends) if gone < (new.sequence - s) % _SEQUENCES < new.valid}
+        kept = {s for s in (*self.blocks, *self.heads) if gone < (new.sequence - s) % _SEQUENCES < new.valid}
         self.blocks = {s: data for s, data in self.blocks.items() if s in kept}
-        self.ends = {s: end for s, end in self.ends.items() if s in kept}
+        self.heads = {s: head for s, head in self.heads.items() if s in kept}
 
     # ---- which blocks
 
@@ -163,7 +164,7 @@ class _Reader:
         if self.since_s is not None:
             count = yield from self._count(ring, self.since_s)
         yield from self._fetch(ring, count)
-        while 0 < count < ring.valid and self._one_more(ring, count):
+        while 0 < count < ring.valid and (yield from self._one_more(ring, count)):
             count += 1
             yield from self._fetch(ring, count)
         self.count = count
@@ -196,27 +197,41 @@ class _Reader:
 
     def _end(self, ring: ProfileRing, age: int) -> Talk[int | None]:
         """When the block of an age ends."""
+        # Where its neighbours matter, what else of its header does will be asked for as well.
+        data = yield from self._head(ring, age, ring.header_size if ring.neighbours_matter else END_TIME)
+        return ring.header(data).end_s
+
+    def _head(self, ring: ProfileRing, age: int, size: int) -> Talk[bytes]:
+        """The first bytes of the block of an age."""
         sequence = (ring.sequence - age) % _SEQUENCES
         if sequence in self.blocks:
-            return ring.header(self.blocks[sequence]).end_s
-        if sequence not in self.ends:
-            data = yield from self.store.part(ring.table, ring.element(sequence) * ring.stride, END_TIME)
-            self.ends[sequence] = ring.header(data).end_s
-        return self.ends[sequence]
+            return self.blocks[sequence]
+        if len(self.heads.get(sequence, b"")) < size:
+            self.heads[sequence] = yield from self.store.part(ring.table, ring.element(sequence) * ring.stride, size)
+        return self.heads[sequence]
 
-    def _one_more(self, ring: ProfileRing, count: int) -> bool:
+    def _one_more(self, ring: ProfileRing, count: int) -> Talk[bool]:
         """Whether the block before the oldest one is needed to understand the others."""
         if self.since_s is None:
             return False
-        last = 1 << (ring.config.intervals - 1)
-        headers = [ring.header(self.blocks[(ring.sequence - age) % _SEQUENCES]) for age in range(count)]
-        oldest = headers[-1]
-        # A block that was cut short is placed by the nearest complete ones.
-        cut = any(header.recorded and not header.recorded & last for header in headers)
-        if ring.neighbours_matter and cut and not oldest.recorded & last:
+        headers = [ring.header(self.blocks[(ring.sequence - age) % _SEQUENCES]) for age in range(count - 1, -1, -1)]
+        if ring.neighbours_matter and (yield from self._placed_otherwise(ring, headers)):
             return True
         # The growth in the first interval is that since the one before it, which has to be there.
-        return self.delta and self._begins_after(ring, oldest, self.since_s)
+        return self.delta and self._begins_after(ring, headers[0], self.since_s)
+
+    def _placed_otherwise(self, ring: ProfileRing, headers: list[Header]) -> Talk[bool]:
+        """Whether a block that was cut short would be placed elsewhere with the nearest complete one before it known."""
+        last = 1 << (ring.config.intervals - 1)
+        if headers[0].recorded & last or all(header.recorded & last or not header.recorded for header in headers):
+            return False
+        older: list[Header] = []
+        for age in range(len(headers), ring.valid):
+            data = yield from self._head(ring, age, ring.header_size)
+            older.insert(0, ring.header(data))
+            if older[0].end_s is not None and older[0].recorded & last:
+                break
+        return ring.starts([*older, *headers])[len(older) :] != ring.starts(headers)
 
     @staticmethod
     def _begins_after(ring: ProfileRing, header: Header, since_s: float) -> bool:

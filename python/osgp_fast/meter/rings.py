@@ -211,8 +211,10 @@ class _Log:
             self.entries.clear()
             return
         written = (new.step * (new.last - old.last)) % self.shape.entries
-        if not written or new.valid < old.valid:
-            self.entries.clear()  # a whole round, or the log was emptied
+        # Numbers may have gaps, so they tell at most how many entries came: more than the log holds, perhaps.
+        numbers = new.sequence - old.sequence
+        if not written or new.valid < old.valid or not 0 <= numbers < self.shape.entries:
+            self.entries.clear()
             return
         for age in range(written + 1):
             self.entries.pop(self._element(new, age), None)

@@ -174,7 +174,8 @@ def procedure(
     else:
         body = bytes(parameters)
     own = known.results if known is not None else {}
-    final = protocol.ResultCode.NOT_FULLY_COMPLETED in own
+    # 1 is waited for, unless the procedure's own page gives it a meaning that will not change.
+    final = "poll" not in own.get(protocol.ResultCode.NOT_FULLY_COMPLETED, "poll")
     try:
         found = yield from store.access.procedure(number, body, wait_s=wait_s, final=final)
     except Refused as error:

@@ -172,7 +172,7 @@ def _blocks(meter: Meter, view: View, read: Read, n: int) -> list[Block]:
         )
     found = _without_torn(meter, found, valid == config.blocks)
     found = [b for b in found if b.recorded]
-    _place(found)
+    place_blocks(found)
     return found
 
 
@@ -220,7 +220,7 @@ def _without_torn(meter: Meter, blocks: list[Block], full: bool) -> list[Block]:
     return rest
 
 
-def _place(blocks: Sequence[Block]) -> None:
+def place_blocks(blocks: Sequence[Block]) -> None:
     """Set the start of every block by the contract's rule.
 
     A block's end time is the end of the block when it is complete and of the last recorded interval when not; no flag

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from .. import codec
-from ..image import TableImage
-from ..layout import MissingDimension
+from ..image import Read, TableImage
+from ..layout import Layout, MissingDimension
 from ._meter import IDS, Meter
 from ._profile_set import DAY_S, ProfileSet, Unusable, profile_set
-from .load_profile import NEEDS, block_layout, block_size
+from .load_profile import NEEDS, Block, block_layout, block_size, place_blocks
+
+_NO_READ: Final = Read(0, [], False, None, 0, 0, "", None)
+_NO_LAYOUT: Final = Layout((), 0, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,32 @@ class ProfileRing:
             end_s = None
         word = int.from_bytes(data[self.status_at : self.status_at + self.status_size], "little")
         return Header(end_s, word & (1 << self.config.intervals) - 1)
+
+    @property
+    def header_size(self) -> int:
+        """Bytes from the start of a block that `header` needs."""
+        return self.status_at + self.status_size
+
+    def starts(self, headers: Sequence[Header]) -> list[int | None]:
+        """Where blocks start, oldest first, as they are placed with nothing but each other to go by; None: not at all."""
+        blocks = [
+            None
+            if header.end_s is None or not header.recorded
+            else Block(
+                0,
+                b"",
+                header.recorded,
+                header.recorded.bit_length() - 1,
+                header.end_s,
+                _NO_READ,
+                0,
+                self.config,
+                _NO_LAYOUT,
+            )
+            for header in headers
+        ]
+        place_blocks([block for block in blocks if block is not None])
+        return [None if block is None else block.start_s for block in blocks]
 
     @property
     def neighbours_matter(self) -> bool:
