@@ -154,12 +154,14 @@ def rows_of(table: Table, firmware: Firmware) -> tuple[Field, ...]:
     return tuple(rows)
 
 
-def defaults(rows: tuple[Field, ...]) -> dict[str, Any]:
+def defaults(rows: tuple[Field, ...], firmware: Firmware) -> dict[str, Any]:
     """The values that the guides print as fixed or as delivered, where they are plain numbers, as a tree."""
     tree: dict[str, Any] = {}
     for row in rows:
+        if not firmware.has(row.since, row.until):
+            continue
         if row.type == "bits":
-            members = defaults(row.of)
+            members = defaults(row.of, firmware)
             if members:
                 tree[row.name] = members
         elif row.type != "array" and row.of == () and (value := _number(row.default)) is not None:

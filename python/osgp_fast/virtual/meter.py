@@ -216,7 +216,7 @@ class VirtualMeter:
         from .tables import MAKERS
 
         table = known_rows(id, self.config.firmware)
-        tree: dict[str, Any] = defaults(table.fields)
+        tree: dict[str, Any] = defaults(table.fields, self.config.firmware)
         size: int | None = None
         if id in MAKERS:
             made = MAKERS[id](self, t)

@@ -32,7 +32,7 @@ def _record(m: VirtualMeter, r: Record) -> dict[str, Any]:
                 {
                     "value": d.value,
                     "time": str(m.readings.local(d.time)) if d.time else None,
-                    "cumulative": d.cumulative,
+                    "cumulative": d.cumulative if demands.cumulative else None,
                 }
                 for d in b.demands
             ],

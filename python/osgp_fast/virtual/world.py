@@ -151,7 +151,7 @@ def _factors(least: int, most: int, top: int) -> tuple[list[int], list[int]]:
 #: A household draws most in January and its roof gives most in June.
 _LOAD: Final = _factors(700, 1300, 2)
 _SUN: Final = _factors(250, 1000, 24)
-_FACTORS: Final = {e: _SUN if e in (REVERSE, EXPORT, 109, 110) else _LOAD for e in ENERGIES}
+_FACTORS: Final = {e: _SUN if e == REVERSE else _LOAD for e in ENERGIES}
 
 
 def raw(pattern: Pattern, energy: int, t: int) -> int:
