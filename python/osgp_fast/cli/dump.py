@@ -13,7 +13,7 @@ from rich.markup import escape
 from ..errors import UsageError
 from ..image import TableImage
 from ..meter import Meter, Refusal
-from ..sinks import format_of
+from ..sinks import open_image_sink
 from ..units import human_count
 from .live import COMMON, EXIT, Bytes, Opening, Where, came, failing, live_options, say
 from .show import console, grid
@@ -46,8 +46,7 @@ def dump(where: Where, out: str, names: str | None, quiet: bool) -> int:
     wanted = None if names is None else [name.strip() for name in names.split(",") if name.strip()]
     if wanted == []:
         raise UsageError("usage.table", "--tables names no table", "name some, like BT61,ET21")
-    if not out.endswith(("/", os.sep)) and not Path(out).is_dir():
-        format_of(out)  # before anything is read
+    open_image_sink(out).abort()  # what it cannot do is said before anything is read
     parent = Path(out).absolute().parent
     while not parent.exists():
         parent = parent.parent

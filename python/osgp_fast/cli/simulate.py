@@ -58,7 +58,9 @@ Examples:
 @click.option("--start", help="The meter's time at the start, 2024-06-01T10:07:30Z; by default now.")
 @click.option("--speed", type=click.FloatRange(0, 1e6), help="How fast its clock runs; 0: it stands.")
 @click.option(
-    "--baud", type=click.Choice([str(s) for s in _SPEEDS]), help="Bytes take their time: 9600 bit/s, and this speed once it is negotiated."
+    "--baud",
+    type=click.Choice([str(s) for s in _SPEEDS]),
+    help="Bytes take their time: 9600 bit/s, and this speed once it is negotiated.",
 )
 @click.option("--fault", default="", help="A bad line: loss=5%,flip=1%,cut=1%,delay=2%,refuse=1%,shared-port ...")
 @click.option("--echo", is_flag=True, help="Who writes hears itself, as with some optical heads.")
