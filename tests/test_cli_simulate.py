@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from osgp_fast import TransportError
+from osgp_fast import TransportError, UsageError
+from osgp_fast.cli import main
+from osgp_fast.cli.simulate import simulate
 from osgp_fast.image import parse_table_name
 from osgp_fast.session import Connection, Role, dialogue
 from osgp_fast.transport import Line, Listener, PtyPort, open_port
@@ -149,7 +151,7 @@ def test_a_trace_is_a_capture(tmp_path: Path, osgp: Command) -> None:
         (["--config", "none.toml"], "none.toml"),
         (["--password", "x" * 21], "20 characters"),
         (["--mak", "zz"], "hex"),
-        (["--start", "noon"], "clock.start"),
+        (["--start", "noon"], "[clock] start"),
         (["--pty", "--port", "5"], "do not go together"),
         (["--truth", "t.json"], "--dump"),
         (["--dump", "."], "not empty"),
@@ -157,20 +159,44 @@ def test_a_trace_is_a_capture(tmp_path: Path, osgp: Command) -> None:
         (["--baud", "1"], "--baud"),
     ],
 )
-def test_what_is_wrong_is_said(osgp: Command, arguments: list[str], words: str) -> None:
-    (osgp.tmp / "something").touch()
-    done = osgp("simulate", *arguments)
-    assert done.code == 2
-    assert words in done.err
-    assert done.out == ""
+def test_what_is_wrong_is_said(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "something").touch()
+    with pytest.raises(SystemExit) as end:
+        main(["simulate", *arguments])
+    out, err = capsys.readouterr()
+    assert end.value.code == 2
+    assert words in err
+    assert out == ""
 
 
-def test_a_port_in_use(osgp: Command) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--firmware", "3.50,4.0"], "usage.firmware"),
+        (["--pty", "--port", "5"], "usage.port"),
+        (["--truth", "t.json"], "usage.truth"),
+    ],
+)
+def test_options_that_do_not_go_together(arguments: list[str], code: str) -> None:
+    with pytest.raises(UsageError) as error:
+        simulate.main(arguments, standalone_mode=False)
+    assert error.value.code == code
+
+
+def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     listener = Listener()
-    done = osgp("simulate", "--port", listener.url.rsplit(":", 1)[1])
+    with pytest.raises(SystemExit) as end:
+        main(["simulate", "--port", listener.url.rsplit(":", 1)[1]])
     listener.close()
-    assert done.code == 2
-    assert "choose another port" in done.err
+    assert end.value.code == 2
+    assert "choose another port" in capsys.readouterr().err
     with pytest.raises(TransportError) as error:
         Listener(1, "203.0.113.1")
     assert error.value.code == "port.listen"

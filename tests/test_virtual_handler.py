@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from osgp_fast import codec
+from osgp_fast import TransportError, codec
 from osgp_fast.catalog import TABLES
 from osgp_fast.image import PENDING, parse_table_name
 from osgp_fast.layout import TableSet
@@ -150,7 +150,6 @@ def test_wrong_passwords(bench: Bench) -> None:
     bench.handler.end(timed_out=True)
     assert bench.read("BT23") is RefusalCode.ISC
     assert Bench(pk_enabled=False).log_on(PK) is RefusalCode.ERR
-    assert bench.log_on(MK + b"\0") is None or len(MK) < 20
 
 
 def test_lock_out() -> None:
@@ -162,9 +161,9 @@ def test_lock_out() -> None:
             line.run(dialogue.log_on(b"wrong"))
         line.hang_up()
     line, _ = bench.line()
-    with pytest.raises(Exception, match="no") as silence:
+    with pytest.raises(TransportError) as silence:
         line.run(dialogue.connect())
-    assert getattr(silence.value, "code", "").startswith("line.")
+    assert silence.value.code.startswith("line.")
     bench.clock.now += 121
     line, connection = bench.line()
     line.run(dialogue.connect())
@@ -180,15 +179,19 @@ def test_older_firmware_has_no_lock_out() -> None:
 
 def test_long_sessions_are_cut_off() -> None:
     bench = Bench(dos_timer=True, dos_session_s=60, dos_hold_off_s=100)
-    line, connection = bench.line()
+    line, _ = bench.line()
     line.run(dialogue.connect())
     line.run(dialogue.log_on(MK))
     began = bench.clock.now
-    with pytest.raises(Exception, match="") as cut:
+
+    def read_on() -> None:
         while bench.clock.now < began + 200:
             line.ask(Read(0))
             bench.clock.now += 5
-    assert getattr(cut.value, "code", "").startswith("line.")
+
+    with pytest.raises(TransportError) as cut:
+        read_on()
+    assert cut.value.code.startswith("line.")
     assert 55 <= bench.clock.now - began < 160
     bench.clock.now += 200
     line, _ = bench.line()
@@ -310,6 +313,7 @@ def test_alarms_and_devices(bench: Bench) -> None:
         "device_handle": 1,
         "request_type": 2,
         "result": 1,
+        "rest": b"",
     }
     assert bench.call(2048 + 19, struct.pack("<HHBB", 77, 4, 2, 0), sequence=22) == (3, b"")
     assert bench.call(2048 + 19, struct.pack("<HHBB", 77, 1, 2, 9), sequence=23) == (2, b"")

@@ -48,6 +48,7 @@ ROOMS = {
     "termineter": "A line of termineter's CSV. The other lines are decoded.",
     "tls": "A TLS session of the MEP port.",
     "usage": "Options and arguments that do not go together.",
+    "virtual": "The virtual meter: its configuration, its faults, its dumps.",
 }
 
 

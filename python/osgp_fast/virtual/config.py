@@ -51,7 +51,7 @@ class Channel:
             device, _, record = value[4:].partition(".")
             if device in ("1", "2", "3", "4") and record.isdigit() and int(record) < 32:
                 return cls(4 << 12 | (int(device) - 1) << 8 | int(record))
-        raise _wrong("profile.sources", value, 'a source ID, or "mbusD.N" (device 1 to 4, data record from 0)')
+        raise _wrong("[[profile]] sources", value, 'a source ID, or "mbusD.N" (device 1 to 4, data record from 0)')
 
     @property
     def mapped(self) -> bool:
@@ -85,15 +85,15 @@ class DataSet:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.sources) <= 16:
-            raise _wrong("profile.sources", len(self.sources), "1 to 16 channels")
+            raise _wrong("[[profile]] sources", len(self.sources), "1 to 16 channels")
         if self.interval != DAY_MINUTES and not (1 <= self.interval <= 60 and DAY_MINUTES % self.interval == 0):
-            raise _wrong("profile.interval", self.interval, "minutes that divide a day, 1 to 60, or 1440")
+            raise _wrong("[[profile]] interval", self.interval, "minutes that divide a day, 1 to 60, or 1440")
         if not 1 <= self.intervals <= 1440:
-            raise _wrong("profile.intervals", self.intervals, "1 to 1440 intervals in a block")
+            raise _wrong("[[profile]] intervals", self.intervals, "1 to 1440 intervals in a block")
         if not 1 <= self.blocks <= 0xFFFF:
-            raise _wrong("profile.blocks", self.blocks, "1 to 65535 blocks")
+            raise _wrong("[[profile]] blocks", self.blocks, "1 to 65535 blocks")
         if not 0 <= self.start < DAY_MINUTES:
-            raise _wrong("profile.start", self.start, "a minute of the day")
+            raise _wrong("[[profile]] start", self.start, "a minute of the day")
 
     @property
     def interval_s(self) -> int:
@@ -142,13 +142,13 @@ class Demands:
 
     def __post_init__(self) -> None:
         if len(self.sources) > 8 or not set(self.sources) <= set(range(4)):
-            raise _wrong("demand.sources", list(self.sources), "at most 8 of the energies 0 to 3")
+            raise _wrong("[demand] sources", list(self.sources), "at most 8 of the energies 0 to 3")
         if len(self.coincidents) > 16 or any(
             s not in range(4) or not 0 <= d < len(self.sources) for s, d in self.coincidents
         ):
-            raise _wrong("demand.coincidents", list(self.coincidents), "at most 16 pairs [source 0 to 3, demand]")
+            raise _wrong("[demand] coincidents", list(self.coincidents), "at most 16 pairs [source 0 to 3, demand]")
         if self.interval not in (5, 10, 15, 20, 30, 60):
-            raise _wrong("demand.interval", self.interval, "5, 10, 15, 20, 30 or 60 minutes")
+            raise _wrong("[demand] interval", self.interval, "5, 10, 15, 20, 30 or 60 minutes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +162,11 @@ class MBusDevice:
 
     def __post_init__(self) -> None:
         if self.kind not in ("heat", "water", "gas"):
-            raise _wrong("mbus.kind", self.kind, "heat, water or gas")
+            raise _wrong("[[mbus.device]] kind", self.kind, "heat, water or gas")
         if len(self.serial) != 8 or not self.serial.isdigit():
-            raise _wrong("mbus.serial", self.serial, "8 digits")
+            raise _wrong("[[mbus.device]] serial", self.serial, "8 digits")
         if len(self.manufacturer) != 3 or not (self.manufacturer.isascii() and self.manufacturer.isupper()):
-            raise _wrong("mbus.manufacturer", self.manufacturer, "three capital letters")
+            raise _wrong("[[mbus.device]] manufacturer", self.manufacturer, "three capital letters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,61 +297,71 @@ def _wrong(key: str, got: object, wanted: str) -> UsageError:
 def _check(c: MeterConfig) -> None:
     """Raises: UsageError "virtual.config"."""
     rules: list[tuple[bool, str, object, str]] = [
-        (c.phases in (1, 3), "meter.phases", c.phases, "1 or 3"),
-        (not c.serial or (len(c.serial) <= 16 and c.serial.isdigit()), "meter.serial", c.serial, "up to 16 digits"),
-        (len(c.utility_serial.encode()) <= 30, "meter.utility_serial", c.utility_serial, "up to 30 characters"),
-        (len(c.manufacturer) <= 4 and c.manufacturer.isascii(), "meter.manufacturer", c.manufacturer, "4 characters"),
-        (len(c.model) <= 8 and c.model.isascii(), "meter.model", c.model, "up to 8 characters"),
-        (0 <= c.neighbour < 1 << 32, "meter.neighbour", c.neighbour, "a number below 2**32"),
-        (0 <= c.seed < 1 << 32, "meter.seed", c.seed, "a number below 2**32"),
-        (c.history_days >= 0 and c.history_days <= 3660, "clock.history_days", c.history_days, "0 to 3660 days"),
-        (0 <= c.speed <= 1e6, "clock.speed", c.speed, "a factor of 0 to 1,000,000"),
-        (-720 <= c.time_zone <= 840, "clock.time_zone", c.time_zone, "-720 to 840 minutes"),
-        (c.time_zone % 5 == 0, "clock.time_zone", c.time_zone, "a multiple of 5 minutes"),
-        (c.tiers in (4, 8) and c.tiers <= c.firmware.most_tiers, "tariff.tiers", c.tiers, "4, or 8 from 3.70 on"),
-        (1 <= c.tiers_in_use <= min(c.tiers, 4), "tariff.in_use", c.tiers_in_use, "1 to 4"),
+        (c.phases in (1, 3), "[meter] phases", c.phases, "1 or 3"),
+        (not c.serial or (len(c.serial) <= 16 and c.serial.isdigit()), "[meter] serial", c.serial, "up to 16 digits"),
+        (len(c.utility_serial.encode()) <= 30, "[meter] utility_serial", c.utility_serial, "up to 30 characters"),
+        (len(c.manufacturer) <= 4 and c.manufacturer.isascii(), "[meter] manufacturer", c.manufacturer, "4 characters"),
+        (len(c.model) <= 8 and c.model.isascii(), "[meter] model", c.model, "up to 8 characters"),
+        (0 <= c.neighbour < 1 << 32, "[meter] neighbour", c.neighbour, "a number below 2**32"),
+        (0 <= c.seed < 1 << 32, "[meter] seed", c.seed, "a number below 2**32"),
+        (c.history_days >= 0 and c.history_days <= 3660, "[clock] history_days", c.history_days, "0 to 3660 days"),
+        (0 <= c.speed <= 1e6, "[clock] speed", c.speed, "a factor of 0 to 1,000,000"),
+        (-720 <= c.time_zone <= 840, "[clock] time_zone", c.time_zone, "-720 to 840 minutes"),
+        (c.time_zone % 5 == 0, "[clock] time_zone", c.time_zone, "a multiple of 5 minutes"),
+        (c.tiers in (4, 8) and c.tiers <= c.firmware.most_tiers, "[tariff] tiers", c.tiers, "4, or 8 from 3.70 on"),
+        (1 <= c.tiers_in_use <= min(c.tiers, 4), "[tariff] in_use", c.tiers_in_use, "1 to 4"),
         (
             len(c.data_sets) <= c.firmware.sets,
             "profile",
             len(c.data_sets),
             f"{c.firmware.sets} data set(s) on {c.firmware}",
         ),
-        (0 <= c.self_reads <= c.firmware.most_self_reads, "self_reads.entries", c.self_reads, "what BT20.2 allows"),
-        (c.self_read in ("daily", "monthly"), "self_reads.when", c.self_read, "daily or monthly"),
-        (1 <= c.events <= 1000, "events.entries", c.events, "1 to 1000"),
-        (0 <= c.alternate_events <= 1000, "events.alternate", c.alternate_events, "0 to 1000"),
-        (0 <= c.recurring_reads <= 253, "mbus.recurring_reads", c.recurring_reads, "0 to 253"),
-        (len(c.mbus) <= 4, "mbus", len(c.mbus), "at most 4 devices"),
-        (c.energy_register_unit in (1, 10, 100), "meter.energy_register_unit", c.energy_register_unit, "1, 10 or 100"),
+        (0 <= c.self_reads <= c.firmware.most_self_reads, "[self_reads] entries", c.self_reads, "what BT20.2 allows"),
+        (c.self_read in ("daily", "monthly"), "[self_reads] when", c.self_read, "daily or monthly"),
+        (1 <= c.events <= 1000, "[events] entries", c.events, "1 to 1000"),
+        (0 <= c.alternate_events <= 1000, "[events] alternate", c.alternate_events, "0 to 1000"),
+        (0 <= c.recurring_reads <= 253, "[mbus] recurring_reads", c.recurring_reads, "0 to 253"),
+        (len(c.mbus) <= 4, "[[mbus.device]]", len(c.mbus), "at most 4 devices"),
+        (
+            c.energy_register_unit in (1, 10, 100),
+            "[meter] energy_register_unit",
+            c.energy_register_unit,
+            "1, 10 or 100",
+        ),
         (
             c.energy_register_unit == 1 or c.firmware.version >= (3, 70),
-            "meter.energy_register_unit",
+            "[meter] energy_register_unit",
             c.energy_register_unit,
             "1 before firmware 3.70",
         ),
-        (1 <= c.ct_ratio <= 10_000, "meter.ct_ratio", c.ct_ratio, "1 to 10000"),
-        (0 <= c.failures_until_lockout <= 255, "optical.failures_until_lockout", c.failures_until_lockout, "0 to 255"),
-        (0 <= c.lockout_minutes <= 255, "optical.lockout_minutes", c.lockout_minutes, "0 to 255"),
-        (1 <= c.dos_session_s <= 0xFFFF, "optical.dos_session_s", c.dos_session_s, "1 to 65535"),
-        (0 <= c.dos_hold_off_s <= 0xFFFF, "optical.dos_hold_off_s", c.dos_hold_off_s, "0 to 65535"),
-        (64 <= c.packet_size <= 8192, "optical.packet_size", c.packet_size, "64 to 8192"),
-        (1 <= c.packets <= 255, "optical.packets", c.packets, "1 to 255"),
-        (bool(c.bauds), "optical.bauds", list(c.bauds), "a list of speeds"),
+        (1 <= c.ct_ratio <= 10_000, "[meter] ct_ratio", c.ct_ratio, "1 to 10000"),
+        (
+            0 <= c.failures_until_lockout <= 255,
+            "[optical] failures_until_lockout",
+            c.failures_until_lockout,
+            "0 to 255",
+        ),
+        (0 <= c.lockout_minutes <= 255, "[optical] lockout_minutes", c.lockout_minutes, "0 to 255"),
+        (1 <= c.dos_session_s <= 0xFFFF, "[optical] dos_session_s", c.dos_session_s, "1 to 65535"),
+        (0 <= c.dos_hold_off_s <= 0xFFFF, "[optical] dos_hold_off_s", c.dos_hold_off_s, "0 to 65535"),
+        (64 <= c.packet_size <= 8192, "[optical] packet_size", c.packet_size, "64 to 8192"),
+        (1 <= c.packets <= 255, "[optical] packets", c.packets, "1 to 255"),
+        (bool(c.bauds), "[optical] bauds", list(c.bauds), "a list of speeds"),
     ]
     for good, key, got, wanted in rules:
         if not good:
             raise _wrong(key, got, wanted)
     for name in ("mk", "pk", "rk"):
         if not 1 <= len(getattr(c.keys, name)) <= OPTICAL_KEY:
-            raise _wrong(f"keys.{name}", "what was given", "up to 20 characters, or 40 hex digits")
+            raise _wrong(f"[keys] {name}", "what was given", "up to 20 characters, or 40 hex digits")
     for name in ("mak", "mbk"):
         if not 6 <= len(getattr(c.keys, name)) <= MOST_MEP_KEY:
-            raise _wrong(f"keys.{name}", "what was given", "6 to 20 bytes as hex digits")
+            raise _wrong(f"[keys] {name}", "what was given", "6 to 20 bytes as hex digits")
     mapped = [s for ds in c.sets for s in ds.sources if s.mapped]
     if any(s.source >> 12 != 4 or s.device >= len(c.mbus) for s in mapped):
-        raise _wrong("profile.sources", "a channel", "one of the M-Bus devices that the meter has")
+        raise _wrong("[[profile]] sources", "a channel", "one of the M-Bus devices that the meter has")
     if len(set(mapped)) > 52 or (mapped and c.firmware.version < (3, 10)):
-        raise _wrong("profile.sources", "M-Bus channels", "what firmware from 3.10 on has, 52 at most")
+        raise _wrong("[[profile]] sources", "M-Bus channels", "what firmware from 3.10 on has, 52 at most")
 
 
 def optical_key(text: str) -> bytes:
@@ -385,7 +395,7 @@ def mep_key(text: str) -> bytes:
 
 # ---- TOML
 
-#: Section of the file -> its key -> the field that it sets. "profile", "mbus.device" and "keys" have readers of their own.
+#: Section of the file -> its key -> the field that it sets. "profile", "[[mbus.device]]" and "keys" have readers of their own.
 _KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "meter": {
         name: name
@@ -446,24 +456,24 @@ def from_document(document: Mapping[str, Any]) -> MeterConfig:
         if section not in _KEYS and section not in _OTHERS:
             raise _wrong(section, "a section", f"one of {', '.join(sorted({*_KEYS, *_OTHERS}))}")
         if section in _KEYS:
-            values |= _plain(section, _mapping(section, keys))
+            values |= _plain(section, _mapping(f"[{section}]", keys))
     try:
         if "demand" in document:
-            values["demands"] = _demands(_mapping("demand", document["demand"]))
+            values["demands"] = _demands(_mapping("[demand]", document["demand"]))
         if "happenings" in document:
-            values["happenings"] = _of(Happenings, "happenings", document["happenings"])
+            values["happenings"] = _of(Happenings, "[happenings]", document["happenings"])
         if "keys" in document:
-            values["keys"] = _keys(_mapping("keys", document["keys"]))
+            values["keys"] = _keys(_mapping("[keys]", document["keys"]))
         if "mbus" in document:
-            mbus = _mapping("mbus", document["mbus"])
-            _known("mbus", mbus, {"recurring_reads", "device"})
+            mbus = _mapping("[mbus]", document["mbus"])
+            _known("[mbus]", mbus, {"recurring_reads", "device"})
             if "recurring_reads" in mbus:
-                values["recurring_reads"] = _same("mbus.recurring_reads", mbus["recurring_reads"], 0)
+                values["recurring_reads"] = _same("[mbus] recurring_reads", mbus["recurring_reads"], 0)
             values["mbus"] = tuple(
-                _of(MBusDevice, "mbus.device", d) for d in _listed("mbus.device", mbus.get("device", []))
+                _of(MBusDevice, "[[mbus.device]]", d) for d in _listed("[[mbus.device]]", mbus.get("device", []))
             )
         if "profile" in document:
-            values["data_sets"] = tuple(_data_set(d) for d in _listed("profile", document["profile"]))
+            values["data_sets"] = tuple(_data_set(d) for d in _listed("[[profile]]", document["profile"]))
         return MeterConfig(**values)
     except (TypeError, ValueError) as error:
         if isinstance(error, UsageError):
@@ -479,14 +489,14 @@ def _mapping(section: str, value: object) -> Mapping[str, Any]:
 
 def _listed(section: str, value: object) -> list[Mapping[str, Any]]:
     if not isinstance(value, list):
-        raise _wrong(section, value, f"a list: write [[{section}]]")
+        raise _wrong(section, value, f"a list: write {section}")
     return [_mapping(section, each) for each in value]
 
 
 def _known(section: str, given: Mapping[str, Any], names: set[str]) -> None:
     for key in given:
         if key not in names:
-            raise _wrong(f"{section}.{key}", "this key", f"one of {', '.join(sorted(names))}")
+            raise _wrong(f"{section} {key}", "this key", f"one of {', '.join(sorted(names))}")
 
 
 def _same(key: str, value: object, model: object) -> Any:
@@ -502,26 +512,26 @@ def _of(kind: Any, section: str, given: object) -> Any:
     values = _mapping(section, given)
     model = kind()
     _known(section, values, {f.name for f in fields(kind)})
-    return kind(**{key: _same(f"{section}.{key}", value, getattr(model, key)) for key, value in values.items()})
+    return kind(**{key: _same(f"{section} {key}", value, getattr(model, key)) for key, value in values.items()})
 
 
 def _plain(section: str, given: Mapping[str, Any]) -> dict[str, Any]:
     names = _KEYS[section]
     allowed = set(names) | ({"firmware"} if section == "meter" else set())
-    _known(section, given, allowed)
+    _known(f"[{section}]", given, allowed)
     out: dict[str, Any] = {}
     model = MeterConfig()
     for key, value in given.items():
         if key == "firmware":
-            out["firmware"] = Firmware.parse(_same("meter.firmware", value, ""))
+            out["firmware"] = Firmware.parse(_same("[meter] firmware", value, ""))
         elif key == "start":
             out["start"] = moment(value)
         elif key == "bauds":
             if not isinstance(value, list) or not all(isinstance(v, int) for v in value):
-                raise _wrong("optical.bauds", value, "a list of speeds")
+                raise _wrong("[optical] bauds", value, "a list of speeds")
             out["bauds"] = tuple(value)
         else:
-            out[names[key]] = _same(f"{section}.{key}", value, getattr(model, names[key]))
+            out[names[key]] = _same(f"[{section}] {key}", value, getattr(model, names[key]))
     return out
 
 
@@ -531,42 +541,42 @@ def moment(value: object) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError as error:
-            raise _wrong("clock.start", value, "a time such as 2024-06-01T10:07:30Z") from error
+            raise _wrong("[clock] start", value, "a time such as 2024-06-01T10:07:30Z") from error
     if not isinstance(value, datetime) or not 2001 <= value.year <= 2099:
-        raise _wrong("clock.start", value, "a time of the years 2001 to 2099")
+        raise _wrong("[clock] start", value, "a time of the years 2001 to 2099")
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _demands(given: Mapping[str, Any]) -> Demands:
-    _known("demand", given, {f.name for f in fields(Demands)})
+    _known("[demand]", given, {f.name for f in fields(Demands)})
     values = dict(given)
     for key in ("sources", "coincidents"):
         if key in values:
             if not isinstance(values[key], list):
-                raise _wrong(f"demand.{key}", values[key], "a list")
+                raise _wrong(f"[demand] {key}", values[key], "a list")
             values[key] = tuple(tuple(v) if isinstance(v, list) else v for v in values[key])
     return Demands(**values)
 
 
 def _keys(given: Mapping[str, Any]) -> Keys:
-    _known("keys", given, {f.name for f in fields(Keys)})
+    _known("[keys]", given, {f.name for f in fields(Keys)})
     if not all(isinstance(value, str) for value in given.values()):
-        raise _wrong("keys", "what was given", "text")
+        raise _wrong("[keys]", "what was given", "text")
     return Keys(**{k: optical_key(v) if k in ("mk", "pk", "rk") else mep_key(v) for k, v in given.items()})
 
 
 def _data_set(given: Mapping[str, Any]) -> DataSet:
-    _known("profile", given, {"sources", "interval", "intervals", "blocks", "start"})
+    _known("[[profile]]", given, {"sources", "interval", "intervals", "blocks", "start"})
     values = dict(given)
     sources = values.pop("sources", None)
     if not isinstance(sources, list):
-        raise _wrong("profile.sources", sources, "a list of sources")
+        raise _wrong("[[profile]] sources", sources, "a list of sources")
     start = values.pop("start", "00:00")
     hour, _, minute = str(start).partition(":")
     if not (hour.isdigit() and minute.isdigit() and int(hour) < 24 and int(minute) < 60):
-        raise _wrong("profile.start", start, 'a time of the UTC day such as "00:00"')
+        raise _wrong("[[profile]] start", start, 'a time of the UTC day such as "00:00"')
     for key, value in values.items():
-        _same(f"profile.{key}", value, 0)
+        _same(f"[[profile]] {key}", value, 0)
     return DataSet(sources=tuple(map(Channel.parse, sources)), start=int(hour) * 60 + int(minute), **values)
 
 
