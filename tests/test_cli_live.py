@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -37,19 +38,37 @@ from rich.console import Console
 SAMPLES = Path(__file__).parent / "samples"
 PASSWORD = "a meter's key 012345"
 START = "2024-06-01T10:07:30Z"
+#: A meter with little history, so that reading all of it is quick, and with M-Bus devices.
+CONFIG = """
+[clock]
+history_days = 14
+[[profile]]
+sources = [0, 1]
+blocks = 12
+[[mbus.device]]
+kind = "water"
+serial = "87654321"
+[[mbus.device]]
+kind = "heat"
+[optical]
+bauds = [57600, 9600]
+"""
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and SIGINT are those of POSIX")
 
 
 @contextmanager
 def simulated(*options: str) -> Iterator[str]:
     """The port of a virtual meter."""
-    command = [sys.executable, "-m", "osgp_fast", "simulate", "--password", PASSWORD, "--start", START, *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+    command = [sys.executable, "-m", "osgp_fast", "simulate", "--password", PASSWORD, "--start", START]
+    with TemporaryDirectory() as place:
+        config = Path(place) / "meter.toml"
+        config.write_text(CONFIG)
+        with subprocess.Popen([*command, "--config", config, *options], stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                yield process.stdout.readline().strip()
+            finally:
+                process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +127,8 @@ def test_read_writes_what_decode_does(kind: str, run: Run, tmp_path: Path) -> No
         expected = rows(tmp_path / "decode" / name, *without)
         assert rows(tmp_path / "read" / name, *without) == expected, name
         counts[name] = len(expected)
-    assert counts["load_profile.jsonl"] > 10_000
-    assert min(counts[f"{kind}.jsonl"] for kind in ("events", "registers", "measurements", "channels", "meters")) > 0
+    assert counts["load_profile.jsonl"] > 2_000
+    assert min(n for name, n in counts.items() if name != "rejects.jsonl") > 0, counts
     assert counts["rejects.jsonl"] == 0
 
 
@@ -120,13 +139,13 @@ def test_since_reads_only_what_is_new(meter: str, run: Run, tmp_path: Path) -> N
     assert run("read", meter, "-o", part, "--since", since).code == 0
     later = [row for row in rows(whole) if row["interval_end"] > since]
     assert rows(part) == later
-    assert 0 < len(later) < len(rows(whole)) / 10
+    assert 0 < len(later) < len(rows(whole)) / 5
 
 
 def test_read_without_files_is_a_summary(meter: str, run: Run) -> None:
     done = run("read", meter)
     assert done.code == 0
-    for words in ("VIRTUAL-", "measurements: the first rows", "rms_voltage_l1", "no rejects"):
+    for words in ("VIRTUAL-", "measurements: the first rows", "fwd_active_w", "no rejects"):
         assert words in done.out
     assert "logged on with 20 characters" in done.err
     assert "the load profile was not read" in done.err
@@ -408,6 +427,7 @@ def test_record_listens(run: Run, tmp_path: Path) -> None:
     heard = []
 
     def replay(peer: socket.socket) -> None:
+        time.sleep(0.3)  # a port forgets what came before it was opened
         for at in range(0, len(raw), 333):
             peer.sendall(raw[at : at + 333])
         peer.settimeout(1.5)
@@ -415,7 +435,7 @@ def test_record_listens(run: Run, tmp_path: Path) -> None:
 
     log = tmp_path / "other.log"
     with device(replay) as port:
-        assert run("record", port, log, "--listen", "--seconds", "1").code == 0
+        assert run("record", port, log, "--listen", "--seconds", "1.2").code == 0
     assert heard == [b""]
     assert run("decode", log, "-o", f"{tmp_path}/log/", "--format", "jsonl").code == 0
     assert run("decode", SAMPLES / "session.bin", "-o", f"{tmp_path}/raw/", "--format", "jsonl").code == 0
@@ -442,14 +462,14 @@ def test_the_log_of_a_failure_is_kept(run: Run, tmp_path: Path) -> None:
 def test_ctrl_c_logs_off_and_keeps_what_was_read(command: str, tmp_path: Path) -> None:
     trace = tmp_path / "meter.log"
     with simulated("--baud", "57600", "--trace", str(trace)) as port:
-        arguments = [command, port, "-o", f"{tmp_path}/out/"]
+        arguments = [command, port, "-o", f"{tmp_path}/out/", "--baud", "57600"]
         env = {**os.environ, "OSGP_PASSWORD": PASSWORD}
         with subprocess.Popen(
             [sys.executable, "-m", "osgp_fast", *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
         ) as process:
             until = time.monotonic() + 20
             # Well into the session: what is large is still to come.
-            while time.monotonic() < until and not (trace.exists() and trace.stat().st_size > 15_000):
+            while time.monotonic() < until and not (trace.exists() and trace.stat().st_size > 8_000):
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=20)
