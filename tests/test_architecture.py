@@ -44,6 +44,8 @@ PYTHON_RULES: dict[str, set[str]] = {
     "records": {"codec", "columns", "layout", "image", "catalog"},
     # Explanations walk the line and the table alike: the one room for people that knows both sides of the image.
     "explain": {"catalog", "layout", "codec", "image", "wire", "scan", "security"},
+    # Captures and dumps made safe to share: bytes in, bytes of the same meaning out.
+    "scrub": {"wire", "scan", "image", "catalog", "layout", "codec"},
     "_impl": {"_core", "image", "wire", "security", "scan", "records", "columns"},
     "tables": {"catalog", "layout", "codec", "image", "_impl"},
     "dumps": {"image", "_impl"},

@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from ..columns import KINDS
-from ..decode.job import Job, check_kinds, make_job
+from ..decode.job import check_kinds, make_job
 from ..errors import UsageError
 from ..sinks import FORMATS, format_of
 from ..units import parse_size
 
-__all__ = ["decode"]
+__all__ = ["check_output", "decode"]
 
 _EXAMPLES = """
 \b
@@ -120,7 +120,7 @@ def decode(
         raise UsageError("usage.split", "--split is about files", "name where to write with -o")
     if out is not None:
         format = format or ("parquet" if directory else format_of(out))
-        _check_output(out, directory, job)
+        check_output(out, directory, job.inputs)
     elif format is not None:
         raise UsageError("usage.format", "--format is about files", "name where to write with -o")
     from .progress import Progress
@@ -141,7 +141,7 @@ def decode(
     return 1 if found.summary["rejects"] and not rejects_ok else 0
 
 
-def _check_output(out: str, directory: bool, job: Job) -> None:
+def check_output(out: str, directory: bool, inputs: Sequence[str]) -> None:
     """Refuse, before any work, what would fail at the end. Raises: UsageError."""
     path = Path(out)
     if directory:
@@ -154,7 +154,7 @@ def _check_output(out: str, directory: bool, job: Job) -> None:
         parent = path.absolute().parent
         if not parent.is_dir():
             raise UsageError("usage.output", f"the directory {parent} does not exist", "make it first")
-        for name in job.inputs:
+        for name in inputs:
             try:
                 if path.exists() and path.samefile(name):
                     raise UsageError("usage.output", f"{out} is an input", "choose another place for -o")
