@@ -6,7 +6,7 @@ usage: bench.py [--rounds N] [--big-gb N] [--readme] [--only CASE,...]
 Every case names the work, checks its answer against the corpus, and reports the median of the rounds; the contenders of
 a case take turns, so that a slow minute of the machine meets all of them. Results go to
 benches/record/MACHINE/DATE.csv; `--readme` writes the table into README.md.
-Cases: profile, packets, jobs, memory, import.
+Cases: profile, registers, packets, jobs, memory, import.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from corpora import OUT, PROFILE, ROOT, SMALL, Profile
 
 RECORD = Path(__file__).resolve().parent / "record"
 README = ROOT / "README.md"
-CASES = ("profile", "packets", "jobs", "memory", "import")
+CASES = ("profile", "registers", "packets", "jobs", "memory", "import")
 WORKER = Path(__file__).resolve().parent / "worker.py"
 
 
@@ -137,6 +137,20 @@ def profile(rounds: int) -> dict[str, Result]:
     for key, result in results.items():
         result.case = f"profile {key.split()[0]}"
     return results
+
+
+def registers(rounds: int) -> dict[str, Result]:
+    """Images of BT23 to columns, one thread, against a copy of what was read and given and against the twin."""
+    for corpus in (corpora.REGISTERS, corpora.FEW_REGISTERS):
+        corpora.registers_file(corpus)
+    found = take_turns([Worker("registers", "registers", corpora.REGISTERS.name)], rounds)
+    ours = found["registers"]
+    check(ours, corpora.REGISTERS.rows)
+    found |= take_turns([Worker("registers", "copy", str(ours.bytes_in), str(ours.bytes_out))], rounds)
+    twin = Worker("registers", "twin-registers", corpora.FEW_REGISTERS.name, OSGP_FAST_IMPL="python")
+    found |= take_turns([twin], max(1, rounds // 2))
+    check(found["twin-registers"], corpora.FEW_REGISTERS.rows)
+    return {f"registers {name}" if name == "copy" else name: result for name, result in found.items()}
 
 
 def packets(rounds: int) -> dict[str, Result]:
@@ -273,6 +287,16 @@ def table(results: dict[str, Result]) -> list[tuple[str, str, str, str, str]]:
                     other.rows = ours.rows
                 what = f"{speed(ours)} against {speed(other)}"
                 out.append((f"load profile, {shape}", words, ratio(ours, other), aims.get(f"{shape} {name}", ""), what))
+    if "registers" in results:
+        ours = results["registers"]
+        results["registers copy"].rows = ours.rows
+        for key, words, aim in [
+            ("registers copy", names["copy"], "≥ 0.5×"),
+            ("twin-registers", names["twin"], ""),
+        ]:
+            other = results[key]
+            what = f"{speed(ours)} against {speed(other)}"
+            out.append(("registers: BT23 images", words, ratio(ours, other), aim, what))
     if "package-packets" in results:
         ours = results["package-packets"]
         for name, words, aim in [
@@ -353,6 +377,7 @@ def main() -> None:
         parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     runs: dict[str, Callable[[], dict[str, Result]]] = {
         "profile": lambda: profile(options.rounds),
+        "registers": lambda: registers(options.rounds),
         "packets": lambda: packets(options.rounds),
         "jobs": lambda: jobs(max(1, options.rounds // 2)),
         "memory": lambda: memory(options.big_gb),

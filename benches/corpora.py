@@ -3,6 +3,7 @@
 profile   table images of load profiles: 4 channels of 15 minutes, 35 blocks of a day per meter, wrapped; 64 MB and more
 dump      the same meters as a directory of METER/BT64.bin files
 packets   C12.18 packets of a reading session, both directions with their ACKs
+registers table images of present registers: BT23 of 11 summations in 4 tiers, 100 reads a meter, 100,000 in all
 """
 
 from __future__ import annotations
@@ -124,6 +125,74 @@ def arrow_file(corpus: Profile) -> Path:
                 rows = []
         if rows:
             writer.write_batch(pa.record_batch([list(column) for column in zip(*rows, strict=True)], schema=schema))
+    part.rename(path)
+    return path
+
+
+@dataclass(frozen=True)
+class Registers:
+    """A corpus of so many meters whose BT23 was read every day, BT21 and BT22 once."""
+
+    name: str
+    meters: int
+    reads: int = 100
+
+    SUMMATIONS = 11
+    TIERS = 4
+
+    @property
+    def rows(self) -> int:
+        """One row per register."""
+        return self.meters * self.reads * self.SUMMATIONS * (self.TIERS + 1)
+
+    @property
+    def bytes_in(self) -> int:
+        """The bytes of BT23."""
+        return 4 * self.rows
+
+    def __iter__(self) -> Iterator[tuple[str, int, bytes, bool, int]]:
+        bt21, bt22 = bytes((3, 12, 5, self.SUMMATIONS, 0, 0, 0, self.TIERS, 0, 41)), bytes((*range(8), 26, 27, 28))
+        start = int(FIRST_DAY.timestamp()) * 1_000_000
+        for n in range(self.meters):
+            rng = random.Random(f"{SEED} registers {n % DISTINCT}")
+            label = f"B{n:07d}"
+            yield label, 21, bt21, True, start
+            yield label, 22, bt22, True, start
+            registers = [rng.randrange(50_000_000) for _ in range(self.SUMMATIONS * (self.TIERS + 1))]
+            for day in range(self.reads):
+                registers = [value + rng.randrange(30_000) for value in registers]
+                data = struct.pack(f"<{len(registers)}i", *registers)
+                yield label, 23, data, True, start + (day + 1) * 86_400_000_000
+
+
+REGISTERS = Registers("registers", 1000)
+FEW_REGISTERS = Registers("few-registers", 20)
+"""For the twin: its rate is measured on it."""
+
+
+def registers_file(corpus: Registers) -> Path:
+    """The corpus as an uncompressed Arrow IPC file of table images."""
+    import pyarrow as pa
+
+    path = OUT / f"{corpus.name}.arrow"
+    if path.exists():
+        return path
+    OUT.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema(
+        [
+            ("meter", pa.string()),
+            ("table", pa.int32()),
+            ("data", pa.binary()),
+            ("whole", pa.bool_()),
+            ("read_at", pa.timestamp("us", "UTC")),
+        ]
+    )
+    part = path.with_suffix(".part")
+    with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        rows = list(corpus)
+        for i in range(0, len(rows), 10_000):
+            columns = [list(column) for column in zip(*rows[i : i + 10_000], strict=True)]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
     part.rename(path)
     return path
 

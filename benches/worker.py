@@ -44,6 +44,25 @@ def package(shape: str, name: str) -> Callable[[], Answer]:
     return run
 
 
+def registers(name: str) -> Callable[[], Answer]:
+    """This package: a mapped Arrow IPC file of BT23 images to Arrow batches, one thread; each batch is let go."""
+    import osgp_fast
+    import pyarrow as pa
+
+    corpus = {c.name: c for c in (corpora.REGISTERS, corpora.FEW_REGISTERS)}[name]
+    path = OUT / f"{corpus.name}.arrow"
+
+    def run() -> Answer:
+        rows = given = 0
+        result = osgp_fast.decode(path, what="registers", jobs=1)
+        for batch in pa.RecordBatchReader.from_stream(result):
+            rows += batch.num_rows
+            given += batch.get_total_buffer_size()
+        return rows, corpus.bytes_in, given
+
+    return run
+
+
 def numpy(shape: str, name: str) -> Callable[[], Answer]:
     """The vectorised NumPy version; the columns of each meter are let go."""
     import numpy_baseline
@@ -130,6 +149,8 @@ def termineter() -> Callable[[], Answer]:
 CONTENDERS: dict[str, Callable[..., Callable[[], Answer]]] = {
     "package": package,
     "twin": package,
+    "registers": registers,
+    "twin-registers": registers,
     "numpy": numpy,
     "construct": construct,
     "copy": copy,

@@ -31,12 +31,13 @@ def decode(
     *,
     shape: str = "long",
     delta: bool = False,
+    assume_defaults: bool = False,
 ) -> tuple[list[Row], list[Reject]]:
     """Rows and rejects of one kind of the meter ``m``."""
     tables = images(of) if isinstance(of, Mapping) else list(of)
     if implementation == "rust":
-        return _rust(tables, kind, shape, delta)
-    result = decode_meter("m", tables, [kind], Options(shape=shape, delta=delta))
+        return _rust(tables, kind, shape, delta, assume_defaults)
+    result = decode_meter("m", tables, [kind], Options(shape=shape, delta=delta, assume_defaults=assume_defaults))
     names = [c.name for c in columns(kind, shape, delta)]  # type: ignore[arg-type]
     rows = []
     for batch in result.rows[kind]:
@@ -45,12 +46,14 @@ def decode(
     return rows, result.rejects
 
 
-def _rust(tables: list[TableImage], kind: str, shape: str, delta: bool) -> tuple[list[Row], list[Reject]]:
+def _rust(
+    tables: list[TableImage], kind: str, shape: str, delta: bool, assume_defaults: bool
+) -> tuple[list[Row], list[Reject]]:
     core = _impl.core()
     tuples = [
         (i.table, i.offset, bytes(i.data), i.read_at, i.whole, i.ped, i.session, i.input, i.position) for i in tables
     ]
-    batches, rejects = core.decode_meter("m", tuples, kind, shape=shape, delta=delta)
+    batches, rejects = core.decode_meter("m", tuples, kind, shape=shape, delta=delta, assume_defaults=assume_defaults)
     rows = []
     for batch in batches:
         names = list(batch)

@@ -5,10 +5,12 @@ Independent of the catalogue on purpose: offsets are written out here a second t
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 DAY = datetime(2024, 3, 8, tzinfo=UTC)
 
@@ -202,3 +204,181 @@ def log_tables(
         body[at : at + size] = row
     header = struct.pack("<BHHIH", 0x04, len(events), newest, last & 0xFFFFFFFF, 0)
     return {71: struct.pack("<BBBBBHH", flags, 8, 19, length, 2, room, 0), table: header + bytes(body)}
+
+
+def et11(devices: int = 6, data_entry: int = 517) -> bytes:
+    """ET11: the number of devices, the sizes of ET13, ET14 and ET16's entries."""
+    return struct.pack("<BBBBBH", devices, 66, 36, 5, 6, data_entry) + bytes(32)
+
+
+def et36(entries: int = 4, size: int = 525, log: int = 45 | 1 << 11) -> bytes:
+    """ET36 with ET31 and a log, ET45 unless another is given."""
+    records = [(31 | 1 << 11, 232, 255, 2), (log, size, 253, entries)]
+    out = bytes((len(records),)) + b"".join(struct.pack("<HHHHB", *r, 1) + bytes(8) for r in records)
+    return out + b"\x02"
+
+
+def telegram(records: str | bytes, serial: str = "78563412", maker: int = 0x1EE6, medium: int = 7) -> bytes:
+    """A telegram of variable structure with its length and the 0 that a meter adds."""
+    data = bytes.fromhex(records) if isinstance(records, str) else records
+    body = bytes.fromhex(serial) + struct.pack("<HBBBBH", maker, 1, medium, 9, 0x10, 0) + data + b"\0"
+    return bytes((len(body),)) + body
+
+
+def billing_read(telegrams: bytes, info: int = 0, when: datetime = DAY) -> bytes:
+    """A billing read (MBR) of an M-Bus device."""
+    return ltime(when) + bytes((info,)) + telegrams
+
+
+def client_read(data: bytes, when: datetime = DAY, count: int = 7) -> bytes:
+    """A billing read of a MEP client."""
+    return ltime(when) + b"\0" + struct.pack("<HH", count, len(data)) + data
+
+
+def et16(reads: Mapping[int, bytes], devices: int = 6, size: int = 517) -> bytes:
+    """ET16 with some of its elements filled."""
+    return b"".join(reads.get(i, b"").ljust(size, b"\0") for i in range(devices))
+
+
+def mbus_log(
+    reads: Sequence[tuple[int, bytes]], room: int, newest: int, table: int = 2093, size: int = 525, sequence: int = 9
+) -> bytes:
+    """ET45 or ET74 (``table``) with the reads of some handles, oldest first, of which the last stands at ``newest``."""
+    body = bytearray(room * size)
+    for age, (handle, data) in enumerate(reversed(reads)):
+        at = (newest - age) % room * size
+        entry = struct.pack("<HHHBB", len(data) + 6, 2 << 11, handle, 0, 4) + data
+        body[at : at + size] = entry.ljust(size, b"\0")
+    form = "<BBBHB" if table == 2093 else "<BHHHH"
+    return struct.pack(form, 0x04, len(reads), newest, sequence, 1) + bytes(body)
+
+
+def mbus_meter() -> dict[int, bytes]:
+    """A meter with M-Bus devices: published telegrams, encrypted and fixed ones, small entries and logs that wrap."""
+    vectors = json.loads((Path(__file__).parent / "vectors" / "mbus_telegrams.json").read_text(encoding="utf-8"))[
+        "telegrams"
+    ]
+    heads = [bytes.fromhex(v["telegram"]) + b"\0" for v in vectors if v["structure"] == "variable"]
+    sent = [bytes((len(b),)) + b for b in heads if len(b) < 120]
+    fixed = b"\x10" + bytes.fromhex("7856341207 00 EC7E 56341200 21436500")
+    plain = telegram("04 13 40 E2 01 00 0D 78 03 41 42 43 02 FC 03 48 52 25 74 22 15 01 96 15 05 05 16 00 00 20 C1")
+    hidden = bytearray(telegram("00" * 16))
+    hidden[12] = 5
+    reads = {
+        0: billing_read(plain + plain),
+        1: billing_read(fixed, 2),
+        2: billing_read(bytes(hidden)),
+        4: client_read(b"abc"),
+    }
+    log = [(n + 1, billing_read(one, n & 1)) for n, one in enumerate([*sent[:8], plain])]
+    return {
+        0: bytes(17) + b"\x09\x00",
+        3: bytes(range(1, 14)),
+        2059: et11(6, 150),
+        2062: bytes(10 + 36 * 6),
+        2064: et16(reads, 6, 150),
+        2084: et36(7, 200),
+        2093: mbus_log(log[:6], 7, newest=2, size=200),
+        2102: bytes(69) + b"\x05\x00" + bytes(11),
+        2122: mbus_log([*log[6:], (2000, client_read(b"xyz"))], 5, newest=1, table=2122, size=200),
+    }
+
+
+@dataclass
+class Registers:
+    """The dimensions of a meter's register tables, and values that tell where they stand. Source: MEP guide pp. 200-216."""
+
+    summations: int = 11
+    demands: int = 0
+    coincidents: int = 0
+    occurrences: int = 0
+    tiers: int = 2
+    self_reads: int = 3
+    counter: bool = False
+    event_time: bool = True
+    cumulative: bool = False
+    continuous: bool = False
+    remaining: bool = False
+    present_demands: int = 0
+    present_values: int = 18
+    sources: Sequence[int] = (*range(8), 26, 27, 28)
+    """Of summations; demands have sources 8 and up, coincident values 12 and up."""
+    times: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
+    """Event times of (demand, occurrence) that are other ones."""
+
+    def bt21(self) -> bytes:
+        """BT21, or BT20."""
+        flags = 0x01 | self.event_time << 1 | self.counter << 2 | self.cumulative << 4 | self.continuous << 5
+        flags |= self.remaining << 6
+        return bytes((flags, 0x0C, self.self_reads, self.summations, self.demands, self.coincidents)) + bytes(
+            (self.occurrences, self.tiers, self.present_demands, self.present_values)
+        )
+
+    def bt22(self) -> bytes:
+        """BT22: every second demand is a maximum; coincident value c belongs to demand c // 2."""
+        maxima = sum(1 << d for d in range(1, self.demands, 2))
+        return (
+            bytes(self.sources[: self.summations]).ljust(self.summations, b"\0")
+            + bytes(8 + d for d in range(self.demands))
+            + maxima.to_bytes((self.demands + 7) // 8, "little")
+            + bytes(12 + c for c in range(self.coincidents))
+            + bytes(c // 2 for c in range(self.coincidents))
+        )
+
+    def record(self, base: int = 0, resets: int = 7) -> bytes:
+        """BT23's record: block b (0 is the total) has values base + 10000 * b + 1000 * kind + 10 * index + occurrence."""
+        out = bytes((resets,)) if self.counter else b""
+        for block in range(self.tiers + 1):
+            start = base + 10_000 * block
+            out += struct.pack(f"<{self.summations}i", *(start + 10 * i for i in range(self.summations)))
+            for d in range(self.demands):
+                value = start + 1000 + 10 * d
+                occurrences = range(self.occurrences)
+                if self.event_time:
+                    default = stime(DAY + timedelta(hours=block, minutes=d))
+                    out += b"".join(self.times.get((d, o), default) for o in occurrences)
+                out += struct.pack("<i", value + 500) if self.cumulative else b""
+                out += struct.pack("<i", value + 700) if self.continuous else b""
+                out += struct.pack(f"<{self.occurrences}i", *(value + o for o in occurrences))
+            for c in range(self.coincidents):
+                values = (start + 2000 + 10 * c + o for o in range(self.occurrences))
+                out += struct.pack(f"<{self.occurrences}i", *values)
+        return out
+
+    def snapshot(self, when: datetime | bytes = DAY, season: int = 1, base: int = 0) -> bytes:
+        """BT24 or BT25."""
+        return (when if isinstance(when, bytes) else stime(when)) + bytes((season,)) + self.record(base)
+
+    def entry(self, when: datetime | bytes = DAY, season: int = 1, base: int = 0, bidn: int = 41) -> bytes:
+        """An entry of BT26."""
+        return (struct.pack("<H", bidn) if self.demands else b"") + self.snapshot(when, season, base)
+
+    def bt26(self, entries: Sequence[bytes], newest: int = 0, sequence: int = 1000, flags: int = 4) -> bytes:
+        """BT26: ``entries`` oldest first, the newest in element ``newest``."""
+        size = len(self.entry())
+        body = bytearray(size * self.self_reads)
+        for age, entry in enumerate(reversed(entries)):
+            at = (newest - (-age if flags & 1 else age)) % self.self_reads * size
+            body[at : at + size] = entry
+        return struct.pack("<BBBHB", flags, len(entries), newest, sequence, 0) + bytes(body)
+
+    def tables(self) -> dict[int, bytes]:
+        """A meter with every register table; self-reads are a day apart."""
+        entries = [self.entry(DAY + timedelta(days=n), base=100_000 * (n + 1)) for n in range(2)]
+        return {
+            1: bt01(),
+            21: self.bt21(),
+            22: self.bt22(),
+            23: self.record(),
+            24: self.snapshot(season=2, base=700_000),
+            25: self.snapshot(season=3, base=800_000),
+            26: self.bt26(entries),
+            27: bytes(range(8, 8 + self.present_demands)) + bytes(range(8, 8 + self.present_values)),
+            28: self.bt28(),
+        }
+
+    def bt28(self, values: Sequence[int] | None = None) -> bytes:
+        """BT28: value n is 1000 + n."""
+        numbers = [1000 + n for n in range(self.present_values)] if values is None else list(values)
+        demand = (b"\x00\x05\x00" if self.remaining else b"") + struct.pack("<i", 77)
+        return demand * self.present_demands + struct.pack(f"<{len(numbers)}i", *numbers)

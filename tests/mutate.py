@@ -37,6 +37,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import c1218_packets  # noqa: E402
+import made  # noqa: E402
 
 SAMPLES = ROOT / "tests" / "samples"
 KEPT = ROOT / "build" / "mutations"
@@ -51,7 +52,26 @@ Meter = dict[str, bytes]
 INTERESTING = [0, 1, 2, 3, 15, 16, 60, 61, 83, 84, 85, 0x7F, 0x80, 0xEE, 0xFE, 0xFF]
 WIDE = [0, 1, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 # Where a wrong byte leads furthest: dimensions, states and the headers of logs.
-STEERING = ["BT00", "BT61", "BT62", "BT63", "BT71", "BT74", "ET21", "ET42", "ET54", "ET55", "ET66", "ET79"]
+STEERING = [
+    "BT00",
+    "BT03",
+    "BT21",
+    "BT22",
+    "BT26",
+    "BT27",
+    "BT61",
+    "BT62",
+    "BT63",
+    "BT71",
+    "BT74",
+    "ET11",
+    "ET14",
+    "ET16",
+    "ET21",
+    "ET36",
+    "ET42",
+]
+STEERING += ["ET45", "ET54", "ET55", "ET66", "ET74", "ET79"]
 
 
 # --- damage to bytes
@@ -199,10 +219,12 @@ def damaged_log(text: bytes, rng: random.Random) -> bytes:
 
 
 def load_meters() -> list[tuple[str, Meter]]:
-    """The meters of the samples."""
+    """The meters of the samples, and a made-up one with M-Bus devices."""
     meters = []
     for folder in sorted(p for top in ("dump", "edges") for p in (SAMPLES / top).iterdir() if p.is_dir()):
         meters.append((folder.name, {p.stem: p.read_bytes() for p in sorted(folder.glob("*.bin"))}))
+    names = {number: f"BT{number:02}" if number < 2048 else f"ET{number - 2048:02}" for number in made.mbus_meter()}
+    meters.append(("mbus", {names[number]: data for number, data in made.mbus_meter().items()}))
     return meters
 
 

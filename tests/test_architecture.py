@@ -49,8 +49,10 @@ PYTHON_RULES: dict[str, set[str]] = {
     "dumps": {"image", "_impl"},
     # Images in memory are an input of their own.
     "decode": {"dumps", "_impl", "columns", "sinks", "image", "records"},
-    "sinks": {"columns", "_impl"},
-    "meter": {"transport", "session", "image", "layout", "codec", "catalog", "records", "sinks"},
+    # Table images are written, too.
+    "sinks": {"columns", "_impl", "image"},
+    # What was read live is decoded as a dump is.
+    "meter": {"transport", "session", "image", "layout", "codec", "catalog", "records", "decode", "sinks"},
     "virtual": {"catalog", "layout", "codec", "image", "session", "transport"},
 }
 # The command line may use everything; the package's face hands out names of every room but the command line.

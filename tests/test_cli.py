@@ -189,8 +189,15 @@ def test_jobs_do_not_change_the_rows(osgp: Command) -> None:
 
 
 def test_assumed_defaults_are_told(osgp: Command, tmp_path: Path) -> None:
-    dump = make_dump(tmp_path / "dump", "A")
-    assert osgp("decode", dump, "--assume-defaults").code == 0
+    dump = make_dump(tmp_path / "dump", "A", "B", "C")
+    (dump / "B" / "BT21.bin").unlink()
+    (dump / "C" / "BT27.bin").unlink()
+    done = osgp("decode", dump)
+    assert (done.code, "dimension.missing" in done.out, "guides' defaults" in done.out) == (1, True, False)
+    done = osgp("decode", dump, "--assume-defaults")
+    assert (done.code, "no rejects" in done.out) == (0, True), done.out
+    assert "decoded with the guides' defaults: B, C\n" in done.out
+    assert "guides' defaults" not in osgp("decode", dump, "--assume-defaults", "--what", "load_profile").out
 
 
 def test_split(osgp: Command, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from osgp_fast.columns import KINDS
 
 from .conftest import COMPILED, SAMPLES, Command, Done, compiled_or_pyarrow, truth
 
@@ -224,8 +225,7 @@ def test_both_implementations_write_the_same_bytes(format: str, options: list[st
         done = osgp("decode", SAMPLES / "dump", SAMPLES / "edges", "-o", f"{out}/", "--format", format, *options)
         assert done.code == 0, done.err
         written.append({p.name: p.read_bytes() for p in out.iterdir()})
-    kinds = ("load_profile", "events", "meters", "channels", "rejects")
-    assert sorted(written[0]) == sorted(f"{kind}.{format}" for kind in kinds)
+    assert sorted(written[0]) == sorted(f"{kind}.{format}" for kind in (*KINDS, "rejects"))
     for file in written[0]:
         assert written[0][file] == written[1][file], file
 

@@ -1,4 +1,7 @@
-"""Write docs/tables: a page per table and procedure, from the catalogue. Usage: python tools/table_pages.py"""
+"""Write docs/tables and docs/sources.md: a page per table and procedure, and the source IDs, from the catalogue.
+
+Usage: python tools/table_pages.py
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from osgp_fast.catalog import PROCEDURES, TABLES, Table, errata, flat
+from osgp_fast.catalog import PROCEDURES, TABLES, Table, errata, flat, present_order, sources
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "tables"
@@ -136,6 +139,47 @@ def index() -> str:
     return "\n".join(lines) + "\n"
 
 
+SOURCES = """# Source IDs
+
+What a register, a present value or a channel of the load profile records is said by a source ID. `quantity`, `unit` and
+`obis` are the columns of [what is decoded](what-is-decoded.md); the number in the meter times the scale is in the unit.
+Names are those of the MEP guide, pp. 203-207.
+
+**OBIS codes** are not in the guides. They are given where IEC 62056-61 plainly has one for the quantity: medium 1
+(electricity), channel 0, then the quantity (1 to 4 for the sums over all phases, 21, 41, 61 and so on for a phase), 8 for
+a time integral and 7 for an instantaneous value, and the tariff (0 for the total). A source without a plain counterpart has
+none: seconds without power, differences of registers, values after current and voltage ratios.
+
+**Mapped sources** (112 to 163) stand for an extended ID: entry ID - 112 of ET66, or better the list in ET42, which is per data
+set and channel.
+
+**Extended source IDs** have 16 bits. Bits 15 to 12 are the type. Type 0 is the 8-bit ID itself. Type 4 is an M-Bus or MEP value:
+bits 11 to 8 are the device (its index in ET13), bits 4 to 0 the data type (ET57); it is called `mbus_device_1_data_type_3`,
+devices counted from 1, and its value is what the device sent, without a unit here. Other types are not described; their number is
+kept and their `quantity` is null (MEP guide pp. 32, 163).
+"""
+
+
+def sources_page() -> str:
+    """The source IDs and the default order of the present values."""
+    lines = [MADE, SOURCES, "## All 8-bit IDs", ""]
+    lines += [
+        "| ID | name | quantity | unit | scale | OBIS | firmware and notes |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for s in sources():
+        notes = "; ".join(x for x in (s["available"], s["note"]) if x)
+        scale = "" if s["scale"] is None else s["scale"]
+        cells = (s["id"], cell(s["name"]), code(s["quantity"]), s["unit"] or "", scale, code(s["obis"]), cell(notes))
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    named = {s["id"]: s for s in sources()}
+    lines += ["", "## Present values", "", "The order of BT28 where BT27 says no other (MEP guide pp. 216-220).", ""]
+    lines += ["| number | source | name | quantity |", "| --- | --- | --- | --- |"]
+    for number, id in enumerate(present_order()):
+        lines.append(f"| {number} | {id} | {cell(named[id]['name'])} | {code(named[id]['quantity'])} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Write all pages, and remove those of tables that are gone."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -147,6 +191,7 @@ def main() -> None:
         pages[table.id] = page(table, items[table.id])
     for name, text in pages.items():
         (OUT / f"{name}.md").write_text(text, encoding="utf-8")
+    (OUT.parent / "sources.md").write_text(sources_page(), encoding="utf-8")
     for path in OUT.glob("*.md"):
         if path.stem not in pages:
             path.unlink()

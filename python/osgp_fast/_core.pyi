@@ -303,7 +303,13 @@ class ColumnsStream:
 # ---- one meter in memory (rust/py/src/meter.rs) -----------------------------------------------------------------------
 
 def decode_meter(
-    label: str, images: Sequence[_ImageTuple], kind: str, *, shape: str = "long", delta: bool = False
+    label: str,
+    images: Sequence[_ImageTuple],
+    kind: str,
+    *,
+    shape: str = "long",
+    delta: bool = False,
+    assume_defaults: bool = False,
 ) -> tuple[list[dict[str, list[Any]]], list[_RejectTuple]]:
     """The rows of one kind of one meter's images, a dict of columns per batch (times are integers, microseconds), and rejects.
 

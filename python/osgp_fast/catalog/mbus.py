@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 
 from ._model import Field, M, bcd, bits, flag, octets, part, u8, u16, u32
 
-#: How the data of a record is read: a signed number, an unsigned one, digits that name something, a date, or bits.
-Kind = Literal["number", "identity", "date", "flags"]
+#: How the data of a record is read: a signed number, digits that name something, a date, bits; a secret is not.
+Kind = Literal["number", "identity", "date", "flags", "secret"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,14 @@ VIFS: Final[tuple[Vif, ...]] = (
     Vif("FD", 0x0F, 0x0F, "software version", kind="identity"),
     Vif("FD", 0x10, 0x10, "customer location", kind="identity"),
     Vif("FD", 0x11, 0x11, "customer", kind="identity"),
-    Vif("FD", 0x12, 0x12, "access code user", kind="identity"),
-    Vif("FD", 0x13, 0x13, "access code operator", kind="identity"),
-    Vif("FD", 0x14, 0x14, "access code system operator", kind="identity"),
-    Vif("FD", 0x15, 0x15, "access code developer", kind="identity"),
-    Vif("FD", 0x16, 0x16, "password", kind="identity"),
+    Vif("FD", 0x12, 0x12, "access code user", kind="secret"),
+    Vif("FD", 0x13, 0x13, "access code operator", kind="secret"),
+    Vif("FD", 0x14, 0x14, "access code system operator", kind="secret"),
+    Vif("FD", 0x15, 0x15, "access code developer", kind="secret"),
+    Vif("FD", 0x16, 0x16, "password", kind="secret"),
     Vif("FD", 0x17, 0x17, "error flags", kind="flags"),
     Vif("FD", 0x18, 0x18, "error mask", kind="flags"),
+    Vif("FD", 0x19, 0x19, "security key", kind="secret"),
     Vif("FD", 0x1A, 0x1A, "digital output", kind="flags"),
     Vif("FD", 0x1B, 0x1B, "digital input", kind="flags"),
     Vif("FD", 0x1C, 0x1C, "baud rate", "Bd"),

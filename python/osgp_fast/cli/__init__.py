@@ -18,7 +18,7 @@ from ..errors import InputError, OsgpError, UsageError
 __all__ = ["cli", "main"]
 
 # Command -> its module here, where it is the function of the same name.
-_COMMANDS: Final = {"decode": "decode", "explain": "explain", "tables": "tables"}
+_COMMANDS: Final = {"decode": "decode", "explain": "explain", "simulate": "simulate", "tables": "tables"}
 
 
 class _Lazy(click.Group):

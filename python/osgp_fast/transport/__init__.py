@@ -16,7 +16,8 @@ TransportError ("port.*", "line.*") for the line, RemoteProtocolError ("session.
 MEP: ``with MepLine(open_mep("mep:/dev/ttyS0"), MepConnection(key, entropy=os.urandom)) as line: line.run(dialogue.read(
 connection, 23, 0, 44))``; ``line.listen(seconds)`` waits for an alert. `AsyncMepLine` is the same with ``await``.
 
-Meter: ``serve(port, Responder(Connection(Role.METER), handler))``, or a `MepResponder`.
+Meter: ``serve(port, Responder(Connection(Role.METER), handler))``, or a `MepResponder`, on a port, a client of a `Listener`
+(``socket://``), or a `PtyPort`; `LinePort` puts a paced or bad line before either.
 
 Tests: ``MemoryPort(machine, clock)`` has a machine at its other end and a clock of its own, ``BadLine`` makes either
 direction bad, ``SharedPort`` is a meter that shares its port with MEP. ``TracePort(port, file)`` records any port as a log
@@ -29,6 +30,7 @@ from ..errors import UsageError
 from .adrive import AsyncLine, AsyncMepLine
 from .drive import Line, MepLine, serve
 from .faults import BadLine, Faults, SharedPort
+from .listen import LinePort, Listener, PtyPort, SocketPort
 from .memory import MemoryPort, VirtualClock, Wire
 from .port import Clock, Port
 from .trace import TracePort
@@ -40,10 +42,14 @@ __all__ = [
     "Clock",
     "Faults",
     "Line",
+    "LinePort",
+    "Listener",
     "MemoryPort",
     "MepLine",
     "Port",
+    "PtyPort",
     "SharedPort",
+    "SocketPort",
     "TracePort",
     "VirtualClock",
     "Wire",

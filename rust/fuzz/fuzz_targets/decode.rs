@@ -9,8 +9,10 @@ use osgp::columns;
 use osgp::image::{TableId, TableImage};
 use osgp::records::{Decoder, Kind, Options, Shape};
 
-const TABLES: [i32; 20] =
-    [0, 1, 60, 61, 62, 63, 64, 65, 66, 67, 70, 71, 74, 2051, 2069, 2090, 2102, 2103, 2114, 2127];
+const TABLES: [i32; 27] = [
+    0, 1, 60, 61, 62, 63, 64, 65, 66, 67, 70, 71, 74, 2051, 2069, 2090, 2102, 2103, 2114, 2127, 3, 2059, 2062, 2064, 2084,
+    2093, 2122,
+];
 
 /// A part of the input: place in [`TABLES`], a number, length (least significant byte first), bytes. As seeds.py writes it.
 fn parts(mut rest: &[u8]) -> Vec<(u8, u8, &[u8])> {
@@ -62,7 +64,7 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(batch.schema(), columns::schema(*kind, &options));
         rows += batch.num_rows();
     }
-    // An interval has a bit and a byte of status at least, a wide row may have no channel.
+    // An interval has a bit and a byte of status at least, a wide row may have no channel; a byte holds eight alarms.
     assert!(rows <= 16 * bytes + 64, "{rows} rows out of {bytes} bytes");
     for reject in &rejects {
         assert!(reject.code.contains('.') && !reject.reason.is_empty());

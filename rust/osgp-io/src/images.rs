@@ -167,7 +167,11 @@ impl Labels {
         Bytes::new(array).map(Self)
     }
     pub(crate) fn get(&self, row: usize) -> Option<Cow<'_, str>> {
-        self.0.get(row).map(String::from_utf8_lossy)
+        // Nearly all labels are sound, and a check is quicker than a look for what to replace.
+        self.0.get(row).map(|raw| std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed))
+    }
+    pub(crate) fn has(&self, row: usize) -> bool {
+        self.0.get(row).is_some()
     }
 }
 

@@ -442,7 +442,7 @@ impl Rows {
         let mut row = 0;
         while row < batch.len() {
             let start = row;
-            while row < batch.len() && batch.meter.get(row).is_none() && (row == start || self.unnamed > SINGLE_ROWS) {
+            while row < batch.len() && !batch.meter.has(row) && (row == start || self.unnamed > SINGLE_ROWS) {
                 row += 1;
             }
             if row > start {
@@ -621,7 +621,7 @@ impl Plan {
             Job::Rows { label, rows } => {
                 for (batch, range) in rows {
                     for row in range.clone() {
-                        if batch.meter.get(row).is_some() {
+                        if batch.meter.has(row) {
                             match batch.image(row) {
                                 Ok(image) => images.push(image),
                                 Err(reject) => rejects.push(*reject),

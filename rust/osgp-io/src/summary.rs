@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int32Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
-use osgp::records::{Counts, Kind, Options, Shape};
+use osgp::records::{Counts, Kind, MAX_ASSUMED, Options, Shape};
 use osgp::reject::Reject;
 
 /// More kinds of channel than this are not listed.
 const MAX_CHANNELS: usize = 1024;
-/// More meters than this are not named.
-const MAX_ASSUMED: usize = 1000;
 
 /// A kind of channel: data set, channel, source, quantity, unit.
 pub type Channel = (i8, i8, Option<i32>, Option<String>, Option<String>);
@@ -58,6 +56,12 @@ impl Tally {
 
     pub(crate) fn counts(&mut self, counts: Counts) {
         self.tables_without_decoder += counts.tables_without_decoder;
+        self.assume(counts.assumed);
+    }
+
+    fn assume(&mut self, meters: Vec<String>) {
+        let room = MAX_ASSUMED.saturating_sub(self.assumed.len());
+        self.assumed.extend(meters.into_iter().take(room));
     }
 
     pub(crate) fn batch(&mut self, kind: Kind, batch: &RecordBatch) {
@@ -189,8 +193,7 @@ impl Tally {
         self.meters += other.meters;
         self.bytes += other.bytes;
         self.tables_without_decoder += other.tables_without_decoder;
-        let room = MAX_ASSUMED.saturating_sub(self.assumed.len());
-        self.assumed.extend(other.assumed.into_iter().take(room));
+        self.assume(other.assumed);
         self.notes += other.notes;
         self.noise_bytes += other.noise_bytes;
         self.repeated_packets += other.repeated_packets;

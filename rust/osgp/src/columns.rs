@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::builder::{BinaryBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, PrimitiveArray, RecordBatch, StringArray};
-use arrow_buffer::{ArrowNativeType, NullBuffer, NullBufferBuilder, ScalarBuffer};
+use arrow_buffer::{ArrowNativeType, Buffer, MutableBuffer, NullBuffer, NullBufferBuilder, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::reject::Reject;
@@ -87,8 +87,8 @@ pub struct Options {
     pub shape: Shape,
     /// Add the growth of cumulative sources over the interval (long shape).
     pub delta: bool,
-    /// Decode with the guides' defaults where dimension tables were not captured. No kind of this version has such
-    /// defaults; registers and measurements will.
+    /// Decode registers, measurements, alarms and M-Bus readings with the guides' defaults where their dimension tables
+    /// were not captured.
     pub assume_defaults: bool,
 }
 
@@ -372,6 +372,11 @@ pub(crate) struct Tile<T> {
 impl<T: Copy + Default> Tile<T> {
     const LENGTH: usize = 512;
 
+    /// Whether it holds no value.
+    fn is_null(&self) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.null_count() == nulls.len())
+    }
+
     pub(crate) fn new(pattern: impl IntoIterator<Item = Option<T>>) -> Self {
         let pattern: Vec<Option<T>> = pattern.into_iter().collect();
         let times = Self::LENGTH.div_ceil(pattern.len().max(1));
@@ -387,6 +392,98 @@ impl<T: Copy + Default> Tile<T> {
             out.extend_from_slice(&self.values[..part]);
             n -= part;
         }
+    }
+}
+
+/// A column of which most rows repeat the one before, or are null: stretches cost no more than their start, and where no row
+/// has a value the column has no bytes of its own.
+pub(crate) struct Stretches<T> {
+    values: Option<Nullable<T>>,
+    /// Rows so far, all of them null as long as there are no `values`.
+    rows: usize,
+    value: Option<T>,
+    pending: usize,
+}
+
+impl<T: ArrowNativeType> Stretches<T> {
+    pub(crate) fn new() -> Self {
+        Self { values: None, rows: 0, value: None, pending: 0 }
+    }
+
+    /// Append `n` times the same.
+    pub(crate) fn repeat(&mut self, value: Option<T>, n: usize) {
+        if self.value != value {
+            self.flush();
+            self.value = value;
+        }
+        self.pending += n;
+    }
+
+    /// Append a pattern over and over, `n` values in all.
+    pub(crate) fn tile(&mut self, tile: &Tile<T>, n: usize) {
+        if tile.is_null() {
+            return self.repeat(None, n);
+        }
+        self.flush();
+        self.own().tile(tile, n);
+        self.rows += n;
+    }
+
+    /// How many rows there are if they are all the same, and then nothing is left of them; else 0.
+    pub(crate) fn take_uniform(&mut self) -> usize {
+        if self.rows == 0 { std::mem::take(&mut self.pending) } else { 0 }
+    }
+
+    fn own(&mut self) -> &mut Nullable<T> {
+        let rows = self.rows;
+        self.values.get_or_insert_with(|| {
+            let mut values = Nullable::new();
+            values.repeat(None, rows);
+            values
+        })
+    }
+
+    fn flush(&mut self) {
+        let (value, n) = (self.value, std::mem::take(&mut self.pending));
+        if n == 0 {
+            return;
+        }
+        if value.is_some() || self.values.is_some() {
+            self.own().repeat(value, n);
+        }
+        self.rows += n;
+    }
+
+    /// The column; where all is null, of the bytes that such columns share.
+    pub(crate) fn finish<P: ArrowPrimitiveType<Native = T>>(&mut self, nulls: &mut Nulls) -> PrimitiveArray<P> {
+        self.flush();
+        let rows = std::mem::take(&mut self.rows);
+        match self.values.take() {
+            Some(mut values) => values.finish(),
+            None => nulls.of(rows),
+        }
+    }
+}
+
+/// What columns of nulls are made of.
+pub(crate) struct Nulls {
+    zeros: Buffer,
+    nulls: NullBuffer,
+}
+
+impl Nulls {
+    pub(crate) fn new() -> Self {
+        Self { zeros: Buffer::default(), nulls: NullBuffer::new_null(0) }
+    }
+
+    fn of<P: ArrowPrimitiveType>(&mut self, rows: usize) -> PrimitiveArray<P> {
+        if self.nulls.len() != rows {
+            self.nulls = NullBuffer::new_null(rows);
+        }
+        if self.zeros.len() < 8 * rows {
+            self.zeros = MutableBuffer::from_len_zeroed(8 * rows).into();
+        }
+        PrimitiveArray::new(ScalarBuffer::new(self.zeros.clone(), 0, rows), Some(self.nulls.clone()))
     }
 }
 

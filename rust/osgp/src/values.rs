@@ -24,6 +24,11 @@ pub fn seconds(raw: &[u8]) -> Result<Option<i64>, ImpossibleDate> {
     Ok(Some(days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second)))
 }
 
+/// Whether there is such a day.
+pub(crate) fn exists(year: i64, month: u8, day: u8) -> bool {
+    days(year, month, day).is_some()
+}
+
 /// Days since 1970-01-01 of a date from 2000 to 2255; `None` if it does not exist.
 fn days(year: i64, month: u8, day: u8) -> Option<i64> {
     const BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];

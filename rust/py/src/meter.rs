@@ -22,7 +22,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Decode the images of one meter: the rows as columns of Python objects, and the rejects.
 #[pyfunction]
-#[pyo3(signature = (label, images, kind, *, shape="long", delta=false))]
+#[pyo3(signature = (label, images, kind, *, shape="long", delta=false, assume_defaults=false))]
 fn decode_meter<'py>(
     py: Python<'py>,
     label: &str,
@@ -30,8 +30,9 @@ fn decode_meter<'py>(
     kind: String,
     shape: &str,
     delta: bool,
+    assume_defaults: bool,
 ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
-    let job = bulk::job(py, &[kind], 1, shape, delta, false)?;
+    let job = bulk::job(py, &[kind], 1, shape, delta, assume_defaults)?;
     let (batches, rejects) = py.detach(|| {
         let images: Vec<TableImage<'_>> = images
             .iter()

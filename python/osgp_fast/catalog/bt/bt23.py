@@ -3,28 +3,39 @@
 from .._model import LOCAL, Field, M, array, ni_fmat1, ni_fmat2, stime_date, table, u8
 from .bt21 import REGISTER_VARIABLES
 
-#: The summations in the order that they have where BT22 does not say another: names as printed (MEP guide pp. 208-210).
-SUMMATIONS = {
-    0: "Fwd Active Wh L1L2L3",
-    1: "Rev Active Wh L1L2L3",
-    2: "Import Reactive VArh L1L2L3",
-    3: "Export Reactive VArh L1L2L3",
-    4: "Power Outage Duration, in seconds (in minutes on firmware 2.0); not populated in tiers",
-    5: "Power Outage Qty; not populated in tiers",
-    6: "Fwd+Rev Active Wh L1L2L3",
-    7: "Fwd-Rev Active Wh L1L2L3, never below 0",
-    8: "Pulse Input 1; not populated in tiers",
-    9: "Pulse Input 2; not populated in tiers",
-    10: "Error Counter; not populated in tiers",
-    11: "Reactive VArh Q1",
-    12: "Reactive VArh Q2",
-    13: "Reactive VArh Q3",
-    14: "Reactive VArh Q4",
-    15: "Apparent Energy VAh Q1",
-    16: "Apparent Energy VAh Q2",
-    17: "Apparent Energy VAh Q3",
-    18: "Apparent Energy VAh Q4",
-}
+_NO_TIERS = "not populated in tiers, whose four bytes are there all the same"
+
+#: The summations in the order that they have where BT22 does not say another, as printed.
+SUMMATIONS = (
+    ni_fmat1("fwd_active", "Fwd Active Wh L1L2L3", unit="Wh", page=208),
+    ni_fmat1("rev_active", "Rev Active Wh L1L2L3", unit="Wh"),
+    ni_fmat1("import_reactive", "Import Reactive VArh L1L2L3", unit="varh"),
+    ni_fmat1("export_reactive", "Export Reactive VArh L1L2L3", unit="varh"),
+    ni_fmat1(
+        "power_outage_duration",
+        "Power Outage Duration",
+        unit="s",
+        doc=f"in minutes on firmware 2.0 (Optical guide p. 25); {_NO_TIERS}",
+    ),
+    ni_fmat1("power_outages", "Power Outage Qty", page=209, doc=_NO_TIERS),
+    ni_fmat1("fwd_plus_rev_active", "Fwd+Rev Active Wh L1L2L3", unit="Wh"),
+    ni_fmat1("fwd_minus_rev_active", "Fwd-Rev Active Wh L1L2L3", unit="Wh", doc="never below 0"),
+    ni_fmat1("pulse_input_1", "Pulse Input 1", doc=f"source 26, Channel 0; {_NO_TIERS}"),
+    ni_fmat1("pulse_input_2", "Pulse Input 2", doc=f"source 27, Channel 1; {_NO_TIERS}"),
+    ni_fmat1(
+        "errors",
+        "Error Counter",
+        doc=f"failures of RAM, memory, clock (up to 3.4X), measurement and save-all; {_NO_TIERS}",
+    ),
+    ni_fmat1("reactive_q1", "Reactive VArh Q1", unit="varh", doc="without demand not there before 4.0"),
+    ni_fmat1("reactive_q2", "Reactive VArh Q2", unit="varh"),
+    ni_fmat1("reactive_q3", "Reactive VArh Q3", unit="varh"),
+    ni_fmat1("reactive_q4", "Reactive VArh Q4", unit="varh", page=210),
+    ni_fmat1("apparent_q1", "Apparent Energy VAh Q1", unit="VAh", since="4.0", doc="has no source ID"),
+    ni_fmat1("apparent_q2", "Apparent Energy VAh Q2", unit="VAh", since="4.0"),
+    ni_fmat1("apparent_q3", "Apparent Energy VAh Q3", unit="VAh", since="4.0"),
+    ni_fmat1("apparent_q4", "Apparent Energy VAh Q4", unit="VAh", since="4.0"),
+)
 #: Their source IDs; the last four have none.
 SUMMATION_SOURCES = (0, 1, 2, 3, 4, 5, 6, 7, 26, 27, 28, 108, 109, 110, 111)
 #: The last four by their place: where it is, quantity and unit. BT22's bytes for them name nothing.
@@ -54,7 +65,7 @@ def _block(start: str, tier: bool) -> tuple[Field, ...]:
                 )
             ],
             "Summations",
-            enum=None if tier else SUMMATIONS,
+            elements=() if tier else SUMMATIONS,
             doc="sources that are not populated in tiers take their four bytes all the same"
             if tier
             else "BT22 lists the sources; the names here are those of the default order",

@@ -2,12 +2,37 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from .._model import M, array, ni_fmat1, ni_fmat2, table, time
+from .._model import Field, M, array, ni_fmat1, ni_fmat2, table, time
 
 # The list of present values stands once, in sources.json: number, source ID, name and first firmware.
-_ORDER = json.loads((Path(__file__).parent.parent / "sources.json").read_text(encoding="utf-8"))["bt28_default_order"]
-PRESENT_VALUES = {row["number"]: row["name"] + (f" (from {row['since']})" if row["since"] else "") for row in _ORDER}
+_LIST = json.loads((Path(__file__).parent.parent / "sources.json").read_text(encoding="utf-8"))
+_SOURCES = {row["id"]: row for row in _LIST["sources"]}
+#: The first firmware of Control Point Modules; what is not here has none of its own.
+_MODULES = {"3.70": "1.20", "4.30": "1.32"}
+#: Values that begin a page of the MEP guide.
+_PAGES = {0: 216, 19: 217, 38: 218, 58: 219, 77: 220}
+
+
+def _value(row: dict[str, Any]) -> Field:
+    source = _SOURCES[row["source"]]
+    # 1/1000 and 1/100 degree are a scale; mA, mV and mHz are units.
+    scale, _, unit = source["raw_unit"].partition(" ") if source["raw_unit"].startswith("1/") else ("", "", "")
+    value: Field = ni_fmat1(
+        source["quantity"],
+        row["name"],
+        unit=unit or ("1" if scale else source["raw_unit"]),
+        scale=scale or None,
+        since=row["since"],
+        since_cpm=_MODULES.get(row["since"]),
+        page=_PAGES.get(row["number"]),
+        doc=f"source {row['source']}",
+    )
+    return value
+
+
+PRESENT_VALUES = tuple(map(_value, _LIST["bt28_default_order"]))
 
 _TIME = "3 * BT21.0.6"
 
@@ -55,7 +80,7 @@ BT28 = table(
                 )
             ],
             "Present values",
-            enum=PRESENT_VALUES,
+            elements=PRESENT_VALUES,
             doc="BT27 lists the sources; the names here are those of the default order, whose 65 is printed as a second 66. "
             "A full read of a Control Point Module ends before 75; a partial read gives the rest. A, B, C are L1, L2, L3",
         ),

@@ -1,23 +1,8 @@
 """ET13: how every M-Bus device is read, and what is sent to the MEP clients."""
 
 from .._model import Field, H, M, array, bits, char, flag, octets, rest, table, u8, u16
+from .et14 import BAUD_RATES
 
-#: Codes of a baud rate, the same in ET13 and ET14.
-BAUD_RATES = {
-    0: "9600",
-    1: "300",
-    2: "600",
-    3: "1200",
-    4: "2400",
-    5: "4800",
-    6: "9600",
-    7: "14400",
-    8: "19200",
-    9: "28800",
-    10: "38400",
-    11: "57600",
-    12: "115200",
-}
 #: The elements of M-Bus devices, with which ET13 and ET16 begin (MEP guide pp. 23, 80).
 MBUS_DEVICES = 4
 

@@ -4,6 +4,7 @@
 //! module gives every table, field and expression a number, so that layouts are made without a look at a string.
 
 pub mod expr;
+pub mod mbus;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -157,6 +158,10 @@ pub struct SourceRow {
     pub quantity: Option<String>,
     /// The unit of the integer in the meter.
     pub raw_unit: Option<String>,
+    /// The unit that people use.
+    pub unit: Option<String>,
+    /// What the integer is multiplied with to be in `unit`.
+    pub scale: Option<f64>,
     /// Whether the energy register unit applies.
     pub energy_register_unit: bool,
     /// `energy`, `counter`, `instantaneous` ...
@@ -181,8 +186,20 @@ pub struct Catalog {
     by_id: HashMap<String, TableIx>,
     /// Every 8-bit source ID.
     pub sources: Vec<SourceRow>,
+    /// The quantities of extended source IDs that stand for M-Bus and MEP values.
+    pub extended_sources: HashMap<i32, String>,
+    /// The source IDs of BT23's summations in the order of the guides' list, which BT22 may replace.
+    pub summation_order: Vec<i32>,
+    /// The summations that no source ID names: place, quantity, unit.
+    pub unlisted_summations: Vec<(usize, String, String)>,
+    /// The source IDs of BT28's present values in the order of the guides' list, which BT27 may replace.
+    pub present_order: Vec<i32>,
     /// Names of events by number: 0..63 of the standard, 64 + n of the manufacturer.
     pub events: HashMap<u16, String>,
+    /// Names of alarms by byte and bit of BT03.
+    pub alarms: HashMap<(u8, u8), String>,
+    /// The codes of M-Bus.
+    pub mbus: mbus::Mbus,
 }
 
 impl Catalog {
@@ -248,7 +265,13 @@ impl Catalog {
             by_id: ids,
             tables,
             sources: root.sources,
+            extended_sources: root.extended_sources.into_iter().collect(),
+            summation_order: root.summation_order,
+            unlisted_summations: root.unlisted_summations,
+            present_order: root.present_order,
             events: root.events.into_iter().collect(),
+            alarms: root.alarms.into_iter().map(|(byte, bit, name)| ((byte, bit), name)).collect(),
+            mbus: root.mbus.read()?,
         })
     }
 }
@@ -257,7 +280,14 @@ impl Catalog {
 struct Root {
     tables: Vec<TableRow>,
     sources: Vec<SourceRow>,
+    extended_sources: Vec<(i32, String)>,
+    summation_order: Vec<i32>,
+    unlisted_summations: Vec<(usize, String, String)>,
+    present_order: Vec<i32>,
     events: Vec<(u16, String)>,
+    alarms: Vec<(u8, u8, String)>,
+    #[serde(flatten)]
+    mbus: mbus::Rows,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! What is known of one meter while its records are decoded: its reads, and the dimensions that they give each other.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -40,12 +40,14 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The names of an 8-bit or extended source ID; type 0 of the extended ones is the 8-bit ID itself.
+    /// The names of a source ID: of the extended ones type 0 is the 8-bit ID itself, type 4 an M-Bus or MEP value.
     pub(crate) fn new(id: Option<i32>) -> Self {
-        let row = id.and_then(|id| Catalog::get().sources.get(usize::try_from(id).ok()?));
+        let catalog = Catalog::get();
+        let row = id.and_then(|id| catalog.sources.get(usize::try_from(id).ok()?));
+        let extended = || id.and_then(|id| catalog.extended_sources.get(&id)).map(String::as_str);
         Self {
             id,
-            quantity: row.and_then(|r| r.quantity.as_deref()),
+            quantity: row.and_then(|r| r.quantity.as_deref()).or_else(extended),
             unit: row.and_then(|r| r.raw_unit.as_deref()),
             obis: row.and_then(|r| r.obis.as_deref()),
             energy: row.is_some_and(|r| r.energy_register_unit),
@@ -54,11 +56,44 @@ impl Source {
     }
 }
 
+/// The reads of one table, and whether they stand in the order of their sessions, of their appearance and of their times.
+struct Reads<'a> {
+    reads: Vec<Read<'a>>,
+    by_session: bool,
+    by_order: bool,
+    by_time: bool,
+}
+
+impl<'a> Reads<'a> {
+    fn new(reads: Vec<Read<'a>>) -> Self {
+        let in_order = |f: fn(&Read<'a>, &Read<'a>) -> bool| reads.windows(2).all(|w| f(&w[0], &w[1]));
+        let by_order = in_order(|a, b| a.order < b.order);
+        Self {
+            by_session: in_order(|a, b| a.session <= b.session),
+            by_order,
+            // Reads that all have a time stand in its order; where none has one, their places decide.
+            by_time: if reads.iter().all(|r| r.read_at.is_none()) {
+                by_order
+            } else {
+                reads.iter().all(|r| r.read_at.is_some())
+            },
+            reads,
+        }
+    }
+}
+
+/// No table of the catalogue.
+const NONE: u16 = u16::MAX;
+
 /// The reads of one meter, by table.
 pub(crate) struct Meter<'a> {
     pub(crate) label: &'a str,
     pub(crate) tables: Vec<i32>,
-    reads: Vec<Vec<Read<'a>>>,
+    /// Whether rows were made with the guides' defaults, since dimensions or sources were not captured.
+    pub(crate) assumed: Cell<bool>,
+    /// Where in `reads` a table of the catalogue stands.
+    slots: Vec<u16>,
+    reads: Vec<Reads<'a>>,
 }
 
 impl<'a> Meter<'a> {
@@ -73,7 +108,8 @@ impl<'a> Meter<'a> {
         let mut tables: Vec<i32> = images.iter().map(|i| i.table.0).collect();
         tables.sort_unstable();
         tables.dedup();
-        let mut reads: Vec<Vec<Read<'a>>> = (0..catalog.tables.len()).map(|_| Vec::new()).collect();
+        let mut slots = vec![NONE; catalog.tables.len()];
+        let mut reads = Vec::new();
         let mut of_table: Vec<(usize, &TableImage<'_>)> = Vec::new();
         // In order of the tables, so that rejects come in the same order from both implementations.
         for number in &tables {
@@ -86,14 +122,19 @@ impl<'a> Meter<'a> {
             if of_table.iter().all(|(_, i)| i.read_at.is_some()) {
                 of_table.sort_by_key(|(_, i)| i.read_at);
             }
-            reads[usize::from(ix.0)] = join(label, &of_table, rejects);
+            slots[usize::from(ix.0)] = u16::try_from(reads.len()).unwrap_or(NONE);
+            reads.push(Reads::new(join(label, &of_table, rejects)));
         }
-        Self { label, tables, reads }
+        Self { label, tables, assumed: Cell::new(false), slots, reads }
+    }
+
+    fn of(&self, table: TableIx) -> Option<&Reads<'a>> {
+        self.reads.get(usize::from(*self.slots.get(usize::from(table.0))?))
     }
 
     /// All reads of a table.
     pub(crate) fn reads(&self, table: TableIx) -> &[Read<'a>] {
-        &self.reads[usize::from(table.0)]
+        self.of(table).map_or(&[], |of| &of.reads)
     }
 
     /// The newest read of a table that is not later than `data`; else, of the later ones, the first.
@@ -101,20 +142,33 @@ impl<'a> Meter<'a> {
     /// Times decide where both reads have one, else the session and the order of appearance; a read of the same session
     /// goes before one of another session.
     pub(crate) fn newest(&self, table: TableIx, data: Option<&Read<'a>>) -> Option<&Read<'a>> {
-        let reads = self.reads(table);
+        let of = self.of(table)?;
+        let reads = &of.reads;
         let Some(data) = data else { return reads.last() };
         if reads.len() <= 1 {
             return reads.first();
+        }
+        let later = |r: &Read<'_>| match (r.read_at, data.read_at) {
+            (Some(t), Some(of_data)) => t > of_data,
+            _ => r.order > data.order,
+        };
+        if of.by_session && (if data.read_at.is_some() { of.by_time } else { of.by_order }) {
+            // They stand in order, so that none but the ones around it need be looked at.
+            let first = reads.partition_point(|r| r.session < data.session);
+            let same = &reads[first..];
+            let same = &same[..same.partition_point(|r| r.session == data.session)];
+            let not_later = same.partition_point(|r| !later(r));
+            return match (same, not_later) {
+                ([], _) => reads.get(first.saturating_sub(1)),
+                (same, n) => same.get(n.saturating_sub(1)),
+            };
         }
         reads
             .iter()
             .enumerate()
             .min_by_key(|(i, r)| {
-                let (same, later) = match (r.read_at, data.read_at) {
-                    (Some(t), Some(of_data)) if r.session == data.session => (true, t > of_data),
-                    _ if r.session == data.session => (true, r.order > data.order),
-                    _ => (false, r.session > data.session),
-                };
+                let same = r.session == data.session;
+                let later = if same { later(r) } else { r.session > data.session };
                 let i = *i as i64;
                 (if same { 0 } else { 2 } + i64::from(later), if later { i } else { -i })
             })

@@ -9,7 +9,9 @@ mod measurements;
 mod meter;
 mod meters;
 mod profile_set;
+mod register_dims;
 mod registers;
+mod telegram;
 
 use arrow_array::RecordBatch;
 
@@ -45,11 +47,16 @@ pub fn is_needed(kinds: &[Kind], table: TableId) -> bool {
     })
 }
 
+/// More meters than this are not named in [`Counts::assumed`].
+pub const MAX_ASSUMED: usize = 1000;
+
 /// What is no reject, only counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Images of tables that nothing here reads.
     pub tables_without_decoder: u64,
+    /// Meters decoded with the guides' defaults, the first [`MAX_ASSUMED`].
+    pub assumed: Vec<String>,
 }
 
 /// Decodes one meter after the other; rows of following meters share batches.
@@ -111,6 +118,9 @@ impl Decoder {
                 Kind::Alarms => alarms::decode(&meter, &mut self.alarms, &mut self.rejects, &mut full),
                 Kind::Mbus => mbus::decode(&meter, &mut self.mbus, &mut self.rejects, &mut full),
             }
+        }
+        if meter.assumed.get() && self.counts.assumed.len() < MAX_ASSUMED {
+            self.counts.assumed.push(label.to_owned());
         }
     }
 

@@ -42,6 +42,7 @@ struct Et42Fields {
     section: Field,
     unit: Field,
     digits: Field,
+    et74_entries: Field,
     et79_entries: Field,
     channels: Field,
     source: Field,
@@ -100,6 +101,7 @@ impl Fields {
                     section: f("ET42", "required_section_length"),
                     unit: f("ET42", "energy_register_unit"),
                     digits: f("ET42", "rollover_digits"),
+                    et74_entries: f("ET42", "et74_entries"),
                     et79_entries: f("ET42", "et79_entries"),
                     channels: f("ET42", "channels"),
                     source: f("ET42", "source.id"),
@@ -262,6 +264,11 @@ impl<'v, 'm, 'a> Et42<'v, 'm, 'a> {
         self.find(field, &[])
     }
 
+    /// The number of entries of ET74.
+    pub(crate) fn et74_entries(&self) -> Option<i64> {
+        self.section(Fields::get().et42.et74_entries)
+    }
+
     /// The number of entries of ET79.
     pub(crate) fn et79_entries(&self) -> Option<i64> {
         self.section(Fields::get().et42.et79_entries)
@@ -294,6 +301,11 @@ fn extended_source(view: &View<'_, '_>, et42: &Et42<'_, '_, '_>, n: i64, c: i64,
     }
     let k = et42.element(n)?;
     (et42.find(f.set_channels, &[k])? == channels).then(|| et42.find(f.set_source, &[k, c]))?
+}
+
+/// What one count of a Wh or varh register is worth, if ET55 or ET42 says so.
+pub(crate) fn register_unit(view: &View<'_, '_>) -> Option<i32> {
+    energy_register_unit(view, &Et42::new(view))
 }
 
 /// What one count of a Wh or varh register is worth: ET55 first, ET42 else.
