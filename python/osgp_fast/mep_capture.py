@@ -132,8 +132,6 @@ class Reader:
 
     signed: int
     """Messages whose digest fits."""
-    handshakes: int
-    """TLS sessions that were begun, or are going on."""
 
     def __init__(self, streams: Sequence[LineStream], keys: Sequence[bytes]) -> None:
         """Raises: SecurityError "security.key_length"."""
@@ -145,7 +143,7 @@ class Reader:
         self.tls_told = False
         self.tls_waiting = False
         self.tls_last = (b"", b"")
-        self.handshakes = self.signed = 0
+        self.signed = 0
         self.budget = _BUDGET * sum(len(stream.bytes) for stream in streams) + _BUDGET_LEAST
 
     def run(self) -> list[list[Message]]:
@@ -367,12 +365,10 @@ class Reader:
         if body[0] == tls_messages.Request.HANDSHAKE:
             self.tls = _Tls(self.keys)
             self.tls_told = False
-            self.handshakes += 1
         if self.tls is None:
             if not self.tls_told:
                 message.problem = _NO_HANDSHAKE
                 self.tls_told = True
-                self.handshakes += 1  # what it is, is known
             return message
         self.tls.ask = None
         self.tls_take(self.tls, message, body[1:], from_client=True)

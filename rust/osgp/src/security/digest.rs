@@ -77,7 +77,8 @@ impl State {
             0 if !empty => 0,
             step => Self::pass(key.bytes()) - step,
         };
-        const PASS: [u8; (super::key::USED + super::key::USED / 2) * 8] = [0; (super::key::USED + super::key::USED / 2) * 8];
+        const PASS: [u8; (super::key::USED + super::key::USED / 2) * 8] =
+            [0; (super::key::USED + super::key::USED / 2) * 8];
         self.absorb(key, &PASS[..zeros]);
         self.cells
     }
