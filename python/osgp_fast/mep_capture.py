@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from .errors import SecurityError
 from .security import tls_messages
 from .security.digest import SIZE as DIGEST
+from .security.key import used_bytes
 from .security.messages import AUTHENTICATION_FAILURE, LENGTH, MAX_BODY, SEQUENCE, Exchange
 from .security.tls import Data, Established, Failed, TlsOpener
 from .wire import mep
@@ -135,7 +136,7 @@ class Reader:
 
     def __init__(self, streams: Sequence[LineStream], keys: Sequence[bytes]) -> None:
         """Raises: SecurityError "security.key_length"."""
-        self.keys = list(keys)
+        self.keys = [used_bytes(key) for key in keys]
         self.cursors = [_Cursor(stream) for stream in streams]
         self.recent: deque[_Asked] = deque(maxlen=_RECENT)
         self.pending: _Asked | None = None
