@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .scan import LineStream
     from .wire.c1218 import Buffer
 
-__all__ = ["Message", "Reader", "What", "looks_like_mep"]
+__all__ = ["Message", "Reader", "What", "looks_like_mep", "unopened"]
 
 #: The shortest request and answer under a digest.
 _REQUEST: Final = 1 + SEQUENCE + DIGEST
@@ -412,6 +412,16 @@ def looks_like_mep(streams: Sequence[LineStream]) -> bool:
     """Whether streams without a packet look like MEP traffic, as far as that can be told without a key: messages whose
     parts fit, or many in a row whose lengths lead from one to the next."""
     return any(_looks_like(stream.bytes) for stream in streams)
+
+
+def unopened(stream: LineStream) -> list[Message]:
+    """The messages of a stream by their lengths alone, as far as these lead."""
+    found, at = [], 0
+    while (size := _size(stream.bytes, at)) is not None and at + LENGTH + size <= len(stream.bytes):
+        end = at + LENGTH + size
+        found.append(Message(at, end, What.UNKNOWN if size else What.ALERT))
+        at = end
+    return found
 
 
 def _looks_like(data: Buffer) -> bool:
