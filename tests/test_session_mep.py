@@ -795,7 +795,7 @@ def test_whoever_talks_for_ever_is_not_listened_to_for_ever(noise: bytes, mode: 
 # Any bytes
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     mode=st.sampled_from(MODES),
     noise=st.lists(

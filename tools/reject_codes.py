@@ -42,6 +42,7 @@ ROOMS = {
     "profile": "A load profile (BT64 to BT67). The other blocks and sets are decoded.",
     "refused": "What a live meter answers when it does not do what was asked, by the standard's names.",
     "registers": "Registers (BT23 to BT26). The other registers, or the other self-reads of BT26, are decoded.",
+    "scrub": "A capture that cannot be made safe to share; nothing is written.",
     "security": "A key, digest or message of the MEP port.",
     "session": "A live session: a call that is not possible now, or an answer of the meter that is none.",
     "table": "The bytes of a table.",
