@@ -6,7 +6,7 @@ BP05, BP10, BP12, BP13); EP03 clears the alarms, as the MEP guide says on p. 139
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -40,7 +40,7 @@ class Procedures:
         self.once = Once()
         self._activate = activate
         """Makes a pending table the one in force."""
-        self._known: Mapping[int, Callable[[bytes, int], Answer]] = {
+        self._known: dict[int, Callable[[bytes, int], Answer]] = {
             4: self._reset_pointers,
             5: self._update_pointers,
             10: self._set_clock,
@@ -72,8 +72,12 @@ class Procedures:
             code, data = known(initiate.parameters, t)
             self.meter.happened(t, world.PROCEDURE, initiate.number)
         self.meter.initiated = initiate.emit()
-        self.meter.response = Result(initiate.number, initiate.sequence, code, data).emit()
+        self._post(Result(initiate.number, initiate.sequence, code, data).emit())
         return True
+
+    def _post(self, response: bytes) -> None:
+        """Where the response of an optical client goes: BT08."""
+        self.meter.response = response
 
     # ---- lists
 
@@ -169,6 +173,10 @@ class Procedures:
         if len(parameters) != 3:
             return _INVALID
         handle = int.from_bytes(parameters[1:], "little")
+        client = self.meter.client_of(handle)
+        if client is not None:
+            self.meter.remove_client(client, t)
+            return _DONE
         if handle in self.meter.removed or not 1 <= handle <= len(self.meter.config.mbus):
             return _NO_SUCH
         self.meter.removed.add(handle)
