@@ -20,12 +20,12 @@ import osgp_fast as osgp
 import pytest
 from osgp_fast.codec import transactions
 from osgp_fast.decode import Result
-from osgp_fast.image import EXTENDED, TableImage, parse_table_name
+from osgp_fast.image import TableImage, parse_table_name
 from osgp_fast.meter import Alert, AsyncMeter, Clocks, InsecureMepWarning, Meter
 from osgp_fast.security import Key
 from osgp_fast.session import MepMode, MepTiming, OutcomeUnknown, RefusalCode, Refused, Timing
-from osgp_fast.session.procedure import BT07, BT08, ET59, ET85
-from osgp_fast.transport import BadLine, Faults, MemoryPort, VirtualClock
+from osgp_fast.session.procedure import BT08, ET59, ET85
+from osgp_fast.transport import BadLine, Faults, MemoryPort, VirtualClock, Wire
 from osgp_fast.virtual import Clock, Firmware, Keys, MBusDevice, MepMeterHandler, MeterConfig, VirtualMeter, mep_machine
 from osgp_fast.virtual.mep import DELTA_DATA, MBUS_CHANGE, ON_DEMAND_REQUEST, MepMachine
 
@@ -45,6 +45,7 @@ class Bench:
     client: int = 1
     speed: float = 0.0
     server: MepMode = MepMode.AUTO
+    timing: MepTiming = field(default_factory=MepTiming)
     more: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,7 +64,8 @@ class Bench:
 
     def port_of(self, client: int) -> tuple[MepMeterHandler, MepMachine]:
         handler = MepMeterHandler(self.meter, self.now, client=client)
-        return handler, mep_machine(handler, entropy=Random(client).randbytes, mode=self.server)
+        entropy = Random(client).randbytes
+        return handler, mep_machine(handler, entropy=entropy, mode=self.server, timing=self.timing)
 
     def line(self, machine: Any = None, **ways: Any) -> MemoryPort:
         return MemoryPort(machine or self.machine, self.clock, name="mep:memory", **ways)
@@ -88,6 +90,16 @@ class Bench:
         return plain(osgp.decode_images(images, what=what, **options))
 
 
+def idle(live: Meter, seconds: float) -> None:
+    """Nobody reads for a while; what the meter says meanwhile waits at the port."""
+    port, end = live._line.port, live._line.clock() + seconds
+    assert isinstance(port, MemoryPort)
+    heard = b""
+    while (left := end - port.clock()) > 0:
+        heard += port.read(left)
+    port._to_us.appendleft((port.clock(), heard))
+
+
 def plain(result: Result) -> list[dict[str, Any]]:
     """The rows without the time of the read, and without BT00's list."""
     return [{**row, "read_at": None, **({"tables": None} if "tables" in row else {})} for row in result.rows()]
@@ -107,7 +119,8 @@ def test_the_tasks_give_the_rows_of_the_dump(security: str, firmware: str) -> No
         assert live.security == security
         identity = live.identity()
         assert live.serial_number() == live.label == identity.utility_serial
-        assert live.firmware().startswith(firmware) and identity.firmware == live.firmware()
+        assert live.firmware().startswith(firmware)
+        assert identity.firmware == live.firmware()
         kinds = {
             "meters": live.meters(),
             "registers": live.registers(SNAPSHOTS),
@@ -121,15 +134,18 @@ def test_the_tasks_give_the_rows_of_the_dump(security: str, firmware: str) -> No
         for what, result in kinds.items():
             rows = plain(result)
             assert rows == bench.truth(what, live.label), what
-            assert rows and not list(result.rejects)
+            assert rows
+            assert not list(result.rejects)
         assert plain(live.self_reads()) == [
             row for row in bench.truth("registers", live.label) if row["snapshot"] == "self_read"
         ]
         since = START - timedelta(hours=7)
         wanted = bench.truth("load_profile", live.label, since=since, delta=True)
-        assert plain(live.load_profile(since, delta=True)) == wanted and wanted
+        assert plain(live.load_profile(since, delta=True)) == wanted
+        assert wanted
         clock = live.clock()
-        assert clock.utc == START and abs(clock.drift_s or 0) < 60
+        assert clock.utc == START
+        assert abs(clock.drift_s or 0) < 60
         # Reads of all sizes are split and joined.
         for id in ("BT64", "BT74", "ET13", "BT61"):
             assert live.read(id) == meter.image(id, at), id
@@ -168,7 +184,6 @@ def test_asyncio_and_the_program_over_a_socket() -> None:
             assert live.security == ("tls" if security == "auto" else security)
             return out
 
-    bench = Bench()
     arguments = ["--mep", "--mak", MAK.hex(), "--mbk", MBK.hex(), "--start", "2024-06-01T10:07:30Z", "--speed", "0"]
     process = subprocess.Popen(
         [sys.executable, "-m", "osgp_fast", "simulate", *arguments],
@@ -187,8 +202,9 @@ def test_asyncio_and_the_program_over_a_socket() -> None:
     for out in found:
         assert out["part"] == meter.image("BT64", meter.start)[:900]
         assert out["replies"] == [("BT23", 0, meter.image("BT23", meter.start)[:44])]
-        assert out["registers"] and out["place"] == 1 and out["alert"] is None
-    del bench
+        assert out["registers"]
+        assert out["place"] == 1
+        assert out["alert"] is None
 
 
 # ---- keys
@@ -200,7 +216,7 @@ def test_where_the_key_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file.write_text(MAK.hex() + "\n")
     for options in ({"key": MAK.hex()}, {"key": Key(MAK)}, {"key": None, "key_file": file}):
         with bench.open(**options) as live:
-            assert live.firmware() == "3.50.00" or live.firmware()
+            assert live.firmware().startswith("3.50")
     monkeypatch.setenv("OSGP_MEP_KEY", MAK.hex())
     with bench.open(key=None) as live:
         assert live.password_form == "32 hexadecimal digits"
@@ -237,11 +253,19 @@ def test_usage(options: dict[str, Any], code: str) -> None:
             osgp.open(name, **more)
 
 
-@pytest.mark.parametrize(("security", "code"), [("clear", "mep.wrong_key"), ("rc4", "mep.wrong_key"), ("tls", "mep.tls_key")])
+@pytest.mark.parametrize(
+    ("security", "code"), [("clear", "mep.wrong_key"), ("rc4", "mep.wrong_key"), ("tls", "mep.tls_key")]
+)
 def test_a_wrong_key_is_said(security: str, code: str) -> None:
     with pytest.raises(osgp.SecurityError) as caught, Bench().open(security, key=bytes(16)):
         pass
     assert caught.value.code == code
+
+
+def fallen_back() -> None:
+    with Bench(server=MepMode.RC4).open("auto") as live:
+        live.registers()
+        assert live.security == "rc4"
 
 
 def test_auto_takes_tls_and_falls_back_with_a_warning() -> None:
@@ -249,9 +273,8 @@ def test_auto_takes_tls_and_falls_back_with_a_warning() -> None:
         warnings.simplefilter("error")
         with Bench().open("auto") as live:
             assert live.security == "tls"
-    with pytest.warns(InsecureMepWarning, match="refuses TLS") as told, Bench(server=MepMode.RC4).open("auto") as live:
-        live.registers()
-        assert live.security == "rc4"
+    with pytest.warns(InsecureMepWarning, match="refuses TLS") as told:
+        fallen_back()
     assert len(told) == 1
     # Where TLS is insisted on, no RC4; where the meter requires it, no RC4 either.
     for server, security in ((MepMode.RC4, "tls"), (MepMode.TLS, "rc4")):
@@ -264,12 +287,15 @@ def test_auto_takes_tls_and_falls_back_with_a_warning() -> None:
 def test_the_basic_key_reads_all_and_writes_little(security: str) -> None:
     bench = Bench()
     with bench.open(security, key=MBK, access="basic") as live:
-        assert plain(live.registers()) == bench.truth("registers", live.label) or plain(live.registers())
-        assert live.read("BT04") and live.read("ET13")
+        rows = bench.truth("registers", live.label)
+        assert plain(live.registers()) == [row for row in rows if row["snapshot"] == "current"] != []
+        assert live.read("BT04")
+        assert live.read("ET13")
         with pytest.raises(Refused) as caught:
             live.write("ET55", b"\1", offset=0)
         assert caught.value.code == "refused.isc"
-        assert "MBK" in caught.value.hint and caught.value.fields["keys"] == "MAK"
+        assert "MBK" in caught.value.hint
+        assert caught.value.fields["keys"] == "MAK"
         with pytest.raises(osgp.RemoteProtocolError, match="no authorization"):
             live.procedure("BP10", bytes((3, 24, 6, 1, 12, 0, 0)))
         assert live.register().client == 1
@@ -311,7 +337,8 @@ def test_procedures_answer_in_their_own_table(
         assert (place.client, place.response) == (client, table)
         for n in range(7):  # numbers 5 to 9 come round
             result = live.procedure("BP10", bytes((3, 24, 6, 1, 12, n, 0)))
-            assert result.completed and 5 <= result.sequence <= 9
+            assert result.completed
+            assert 5 <= result.sequence <= 9
             assert live.clock().utc == datetime(2024, 6, 1, 12, n, tzinfo=UTC)
         assert live.read(table, 0, 3)[:2] == b"\x0a\0"
         with pytest.raises(osgp.RemoteProtocolError) as caught:
@@ -339,7 +366,8 @@ def test_transactions(security: str, firmware: str, client: int) -> None:
         assert replies[4].data == bench.meter.image("BT01", at)
         # More than one message holds: several writes, executed once.
         long = live.transaction([("ET03", 0, name)] * 14)
-        assert len(long) == 14 and all(reply.ok for reply in long)
+        assert len(long) == 14
+        assert all(reply.ok for reply in long)
         assert live.transaction([("BT23", 0, 10)], number=777)[0].ok
         assert bench.handler.executed == [1, 2, 777]
         with pytest.raises(osgp.LocalProtocolError) as caught:
@@ -390,18 +418,23 @@ def test_delta_data_alerts(security: str) -> None:
         assert live.wait_alert(5) is None
         live.register(delta_data_alerts=True)
         voltage = 15
-        live.write("ET71", voltage.to_bytes(2, "little") + (500).to_bytes(2, "little") + bytes(8), offset=0, verify=False)
+        live.write(
+            "ET71", voltage.to_bytes(2, "little") + (500).to_bytes(2, "little") + bytes(8), offset=0, verify=False
+        )
         alert = live.wait_alert(60)
-        assert alert is not None and alert.names == ("delta_data",)
+        assert alert is not None
+        assert alert.names == ("delta_data",)
         assert live.read_table("ET13")["client.0.alerts"]["delta_data"]
         assert live.procedure("EP39", bytes((12,))).completed
         assert list(live.alerts) == told == [alert]
         # A voltage that changes by half a volt comes soon, and is told in the middle of a task, too.
-        bench.clock.now += 900
-        for _ in range(20):
-            live.registers()
-            bench.clock.now += 3
-        assert len(told) == 2 and told[1].at > told[0].at
+        idle(live, 900)
+        live.registers()
+        assert len(told) == 2
+        assert told[1].at > told[0].at
+        assert told[1].flags == DELTA_DATA
+        live.registers()
+        assert len(told) == 2  # while it lasts it is not told with every request
         assert live.read("BT01") == bench.meter.image("BT01", bench.now())
 
 
@@ -412,10 +445,12 @@ def test_alerts_of_all_kinds_and_of_nobody() -> None:
         assert live.wait_alert(10) is None  # not registered: the meter does not send it (MEP guide p. 36)
         live.register(mbus_alerts=True)
         first = live.wait_alert(10)
-        assert first is not None and first.names == ("on_demand_request", "mbus_change")
+        assert first is not None
+        assert first.names == ("on_demand_request", "mbus_change")
         assert first.flags == 0b1010
         again = live.wait_alert(10)  # not served yet
-        assert again is not None and again.flags == first.flags
+        assert again is not None
+        assert again.flags == first.flags
         bench.handler.alerts = 0
         assert live.wait_alert(3) is None
         assert len(live.alerts) == 2
@@ -427,12 +462,13 @@ def test_alerts_of_all_kinds_and_of_nobody() -> None:
 
 def test_another_speed() -> None:
     bench = Bench("4.30")
-    with bench.open("tls") as live:
+    with bench.open("tls", out=Wire(paced=True), back=Wire(paced=True)) as live:
         live.change_baud(115_200)
         assert live.read("BT01") == bench.meter.image("BT01", bench.meter.start)
         assert bench.machine.baud == live._line.port.baud == 115_200
-        live.change_baud(300)
+        live.change_baud(38_400)
         assert live.read("BT64", 0, 400) == bench.meter.image("BT64", bench.meter.start)[:400]
+        assert live._line.connection.counts.sent_again == 0
 
 
 @pytest.mark.parametrize("security", ["rc4", "tls"])
@@ -441,9 +477,6 @@ def test_a_port_that_is_taken_away_and_given_back(security: str) -> None:
     with bench.open(security) as live:
         assert live.firmware()
         bench.machine.responder.away = True
-
-        class Back(VirtualClock):
-            pass
 
         until = bench.clock.now + 6.0
         original = bench.machine.tick
@@ -485,7 +518,8 @@ def test_dimensions_are_read_anew_after_a_while() -> None:
 def test_a_thousand_exchanges_on_a_bad_line(security: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Five in a hundred packets of each side are lost and alerts come at random: no wrong value, nothing twice."""
     random = Random(5)
-    bench = Bench("4.30")
+    # More of a nuisance than a real one: it raises its alert while it is asked again, and not only after a second.
+    bench = Bench("4.30", timing=MepTiming(alert_s=0.2))
     lossy = {way: BadLine(Random(seed), Faults(lose=0.05)) for seed, way in enumerate(("out", "back"), 11)}
     counts = dict.fromkeys(("reads", "writes", "procedures", "transactions", "unknown"), 0)
     at = bench.meter.start
@@ -499,14 +533,16 @@ def test_a_thousand_exchanges_on_a_bad_line(security: str, capsys: pytest.Captur
 
     bench.handler.procedures._known[10] = counted
     wanted: list[int] = []
-    sent: list[int] = []
-    exchanges = 1000 if security == "rc4" else 300
+    sent = 0
+    exchanges = 1000
     with bench.open(security, **lossy) as live:
         live.register(mbus_alerts=True)
         for n in range(exchanges):
             bench.handler.alerts = MBUS_CHANGE if random.random() < 0.3 else 0
             kind = random.choices(("reads", "writes", "procedures", "transactions"), (80, 10, 5, 5))[0]
             counts[kind] += 1
+            if random.random() < 0.3:
+                idle(live, random.random() * 3)
             try:
                 if kind == "reads":
                     offset, count = random.randrange(2000), random.randrange(1, 60)
@@ -519,17 +555,14 @@ def test_a_thousand_exchanges_on_a_bad_line(security: str, capsys: pytest.Captur
                     wanted.append(n % 60)
                     assert live.procedure("BP10", bytes((3, 24, 6, 1, 12, n % 60, 0))).completed
                 else:
-                    sent.append(1)
+                    sent += 1
                     assert live.transaction([("BT23", 0, 44)])[0].data == registers[:44]
             except OutcomeUnknown:
                 counts["unknown"] += 1
         heard = live._line.connection.counts.alerts
     with capsys.disabled():
         print(f"\n{security}: {counts}, {heard} alerts, {bench.machine.responder.served}")
-    assert heard > 10
-    # What is not known may have happened, or not; nothing happened twice.
-    assert called == wanted if not counts["unknown"] else len(called) <= len(wanted)
-    assert len(bench.handler.executed) == len(set(bench.handler.executed)) <= len(sent)
-    assert counts["unknown"] <= exchanges // 50
-    assert len(bench.handler.executed) >= len(sent) - counts["unknown"]
-    assert BT07 and EXTENDED and DELTA_DATA
+    assert heard > exchanges // 10
+    # Everything happened, and once; of a line as bad as this one everything could be found out.
+    assert (called, counts["unknown"]) == (wanted, 0)
+    assert bench.handler.executed == list(range(1, sent + 1))

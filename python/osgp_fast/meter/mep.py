@@ -18,7 +18,7 @@ from ..catalog import TABLES
 from ..codec import transactions
 from ..errors import LocalProtocolError, OsgpError, RemoteProtocolError, TransportError
 from ..image import PENDING, table_name
-from ..session import Data, MepAccess, MepConnection, MepMode, Read, Write, dialogue, mep_procedure
+from ..session import Data, MepAccess, MepConnection, MepMode, Read, dialogue, mep_procedure
 from ..session.mep_procedure import Place, Procedures
 from ..session.policy import SESSION_S
 from ..session.procedure import Result, ResultCode, parse_result, procedure_name
@@ -30,8 +30,10 @@ from .values import Alert, Reply
 
 #: A port that answered and is silent is asked again after so long: at generations 2 and 3 an optical session takes it away.
 AWAY_S: Final = 2.0
-#: While tasks run, ET13's alert flags are read at most so often; the meter repeats its alert every second.
+#: While tasks run, ET13's alert flags are read and told at most so often; the meter repeats its alert every second.
 LOOK_S: Final = 10.0
+#: So long after a change of speed nothing is said.
+BAUD_S: Final = 0.05
 #: So many alerts are kept.
 KEPT: Final = 256
 #: A transaction whose number ET53 shows already is numbered anew so often.
@@ -73,7 +75,6 @@ class Mep:
         self._procedures: Procedures | None = None
         self._number = 0
         self._looked_at = float("-inf")
-        self._flags = 0
         self._looking = self._heard = False
 
     def __repr__(self) -> str:
@@ -127,15 +128,14 @@ class Mep:
     # ---- alerts
 
     def look(self) -> Talk[Alert | None]:
-        """Read ET13's alert flags, and tell of them if they are others than before (MEP guide p. 18)."""
+        """Read ET13's alert flags, and tell of them (MEP guide p. 18); None: nothing is wanted any more."""
         self._looking, self._looked_at = True, self.line.clock()
         try:
             place = yield from self.place()
             flags = yield from mep_procedure.alert_flags(self.connection, place)
         finally:
             self._looking = False
-        before, self._flags = self._flags, flags
-        if not flags or flags == before:
+        if not flags:
             return None
         alert = Alert(datetime.fromtimestamp(self._wall(), UTC), flags)
         self.alerts.append(alert)
@@ -144,10 +144,7 @@ class Mep:
         return alert
 
     def wait_alert(self, seconds: float) -> Talk[Alert | None]:
-        """Listen for an alert, at most so long; None: none came, or its cause was gone when the flags were read.
-
-        An alert whose cause was told before and lasts is told again.
-        """
+        """Listen for an alert, at most so long; None: none came, or its cause was gone when the flags were read."""
         yield from self.ready()
         until = self.line.clock() + seconds
         while not self.connection.take_alert():
@@ -155,7 +152,6 @@ class Mep:
             if left <= 0:
                 return None
             yield Pause(min(left, 0.25))
-        self._flags = 0
         return (yield from self.look())
 
     # ---- reading
@@ -229,7 +225,7 @@ class Mep:
             if not ped:
                 yield from mep_procedure.write(self.connection, table, data, offset or 0)
             else:
-                yield Write(table, data, offset, ped)
+                yield from dialogue.write(self.connection, table, data, offset or 0, ped)
         except InsufficientSecurityClearance as error:
             raise self._which_key(error, self.keys(table, write=True)) from error
         self._answered()
@@ -334,6 +330,8 @@ class Mep:
             yield from mep_procedure.change_baud(self.connection, place, baud)
         except InsufficientSecurityClearance as error:
             raise self._which_key(error, self.keys(mep_procedure.ET13, write=True)) from error
+        # The port follows its machine while it waits, and the meter once its answer is out.
+        yield Pause(BAUD_S)
 
 
 def _may_pass(error: OsgpError) -> bool:
