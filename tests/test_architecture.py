@@ -44,13 +44,17 @@ PYTHON_RULES: dict[str, set[str]] = {
     "records": {"codec", "columns", "layout", "image", "catalog"},
     # Explanations walk the line and the table alike: the one room for people that knows both sides of the image.
     "explain": {"catalog", "layout", "codec", "image", "wire", "scan", "security"},
+    # Captures and dumps made safe to share: bytes in, bytes of the same meaning out.
+    "scrub": {"wire", "scan", "image", "catalog", "layout", "codec"},
     "_impl": {"_core", "image", "wire", "security", "scan", "records", "columns"},
     "tables": {"catalog", "layout", "codec", "image", "_impl"},
     "dumps": {"image", "_impl"},
     # Images in memory are an input of their own.
     "decode": {"dumps", "_impl", "columns", "sinks", "image", "records"},
-    "sinks": {"columns", "_impl"},
-    "meter": {"transport", "session", "image", "layout", "codec", "catalog", "records", "sinks"},
+    # Table images are written, too.
+    "sinks": {"columns", "_impl", "image"},
+    # What was read live is decoded as a dump is.
+    "meter": {"transport", "session", "image", "layout", "codec", "catalog", "records", "decode", "sinks"},
     "virtual": {"catalog", "layout", "codec", "image", "session", "transport"},
 }
 # The command line may use everything; the package's face hands out names of every room but the command line.
@@ -70,7 +74,7 @@ RUST_RULES: dict[str, set[str]] = {
     "records": {"codec", "columns", "layout", "image", "catalog"},
 }
 # Files of one room that stand beside it.
-ROOM_OF = {"text_log": "scan", "values": "codec", "__main__": "cli"}
+ROOM_OF = {"text_log": "scan", "mep_capture": "scan", "mep_transaction": "scan", "values": "codec", "__main__": "cli"}
 # Files that hold only names: the package's face and the crate's root.
 RUST_ROOTS = {"lib"}
 # The library crate is handed everything: no files, no network, no clock, no environment.

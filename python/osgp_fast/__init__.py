@@ -5,6 +5,11 @@
     result = osgp.decode("dump/", what="load_profile")
     result.to_polars()
 
+and live ones through the optical port:
+
+    with osgp.open("/dev/ttyUSB0", password="...") as meter:
+        meter.registers().to_polars()
+
 See `decode` for what can be read and `Result` for what can be done with it, and `decode_table` for a single table.
 """
 
@@ -13,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._impl import compiled, implementation
-from .decode import decode, decode_load_profile
+from .decode import decode, decode_images, decode_load_profile
 from .errors import (
     DecodeError,
     FrameError,
@@ -29,15 +34,18 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .decode import Result
+    from .meter import AsyncMeter, Meter, open, open_async
     from .reject import Reject
     from .tables import Decoded, decode_table, encode_table
 
 __all__ = [
+    "AsyncMeter",
     "DecodeError",
     "Decoded",
     "FrameError",
     "InputError",
     "LocalProtocolError",
+    "Meter",
     "OsgpError",
     "Reject",
     "RemoteProtocolError",
@@ -48,10 +56,13 @@ __all__ = [
     "UsageError",
     "compiled",
     "decode",
+    "decode_images",
     "decode_load_profile",
     "decode_table",
     "encode_table",
     "implementation",
+    "open",
+    "open_async",
 ]
 
 
@@ -69,6 +80,10 @@ def __getattr__(name: str) -> Any:
         from . import tables
 
         return getattr(tables, name)
+    if name in ("AsyncMeter", "Meter", "open", "open_async"):
+        from . import meter
+
+        return getattr(meter, name)
     if name == "__version__":
         from importlib.metadata import version
 

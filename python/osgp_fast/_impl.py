@@ -24,6 +24,7 @@ __all__ = [
     "compiled",
     "core",
     "decode_meter",
+    "decode_together",
     "implementation",
     "masked_head",
     "mep_open_request",
@@ -128,6 +129,33 @@ def decode_meter(
     return records.decode_meter(
         label, images, kinds, records.Options(shape=shape, delta=delta, assume_defaults=assume_defaults)
     )
+
+
+def decode_together(
+    label: str, images: Sequence[TableImage], kind: str, *, shape: str = "long", delta: bool = False
+) -> tuple[list[dict[str, list[Any]]], list[Any]]:
+    """The rows of one kind and the rejects from the images of one meter, by the chosen decoder, as Python columns."""
+    if _implementation == "python":
+        found = decode_meter(label, images, [kind], shape=shape, delta=delta)
+        return found.rows[kind], found.rejects
+    from .reject import Reject
+
+    rows = [
+        (
+            image.table,
+            image.offset,
+            bytes(image.data),
+            image.read_at,
+            image.whole,
+            image.ped,
+            image.session,
+            image.input,
+            image.position,
+        )
+        for image in images
+    ]
+    batches, rejects = core().decode_meter(label, rows, kind, shape=shape, delta=delta)
+    return list(batches), [Reject.of_row(row) for row in rejects]
 
 
 def needed_tables(kinds: Sequence[str]) -> frozenset[int]:

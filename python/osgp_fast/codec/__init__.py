@@ -4,6 +4,7 @@
 (``rust/osgp/src/codec.rs``); encoding, which needs no speed, only here.
 """
 
+from .place import Place, place
 from .tree import Decoded, Part, decode, encode, encode_table, walk
 from .values import (
     NOT_SET,
@@ -22,6 +23,7 @@ __all__ = [
     "Decoded",
     "ImpossibleDate",
     "Part",
+    "Place",
     "decode",
     "describe_date",
     "describe_time",
@@ -29,6 +31,7 @@ __all__ = [
     "encode",
     "encode_table",
     "firmware",
+    "place",
     "recurring_date",
     "seconds",
     "text",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .entry import decode, decode_load_profile
+from .entry import decode, decode_images, decode_load_profile
 
 if TYPE_CHECKING:
     from .job import Job
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .result import Images, Result
     from .schema import Field, Schema
 
-__all__ = ["Field", "Images", "Job", "Rejects", "Result", "Schema", "decode", "decode_load_profile"]
+__all__ = ["Field", "Images", "Job", "Rejects", "Result", "Schema", "decode", "decode_images", "decode_load_profile"]
 
 _LATER = {
     "Field": "schema",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _impl
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Path = str | os.PathLike[str]
     OnReject = Literal["collect", "raise"] | Callable[[Reject], object]
 
-__all__ = ["decode", "decode_load_profile"]
+__all__ = ["decode", "decode_images", "decode_load_profile"]
 
 
 def decode(
@@ -45,7 +46,7 @@ def decode(
     ``what``: one of `columns.KINDS`, such as load_profile or registers. ``shape``: of the load profile, one row per
     interval and channel (long) or per interval (wide). ``delta``: add the growth over the interval.
     ``meter``: use this label for all that is found. ``tz``: zone of naive times in text logs. ``wrap``: how the line of
-    a capture is stuffed. ``key``: MEP keys as hex (captures of MEP lines come with a later version).
+    a capture is stuffed. ``key``: keys of the MEP port as hex, to open captures of it.
     ``jobs``: threads, one per core unless given (the Python decoder uses one). ``tmp``: where scattered inputs are kept
     meanwhile. ``skip_unreadable``: an input that cannot be opened is a reject. ``assume_defaults``: decode data whose
     dimension tables were not captured with the guides' defaults.
@@ -85,6 +86,28 @@ def check(job: Job) -> None:
     from ..dumps import InputOptions, check_inputs
 
     check_inputs(job.inputs, InputOptions(tz=job.tz, skip_unreadable=job.skip_unreadable))
+
+
+def decode_images(
+    images: Sequence[TableImage],
+    *,
+    what: str = "load_profile",
+    shape: Literal["long", "wide"] = "long",
+    delta: bool = False,
+    since: datetime | None = None,
+    on_reject: OnReject = "collect",
+) -> Result:
+    """Decode table images that are in memory (`osgp_fast.image.TableImage`), as `decode` does those of a file.
+
+    ``since``: intervals of the load profile that end later, and events that are later or have no time; a naive time is
+    UTC. The other arguments are those of `decode`. Raises: UsageError; DecodeError when the rows are taken.
+    """
+    from .job import make_job
+    from .memory import MemoryPass
+    from .result import Result
+
+    job = make_job("images", [what], shape=shape, delta=delta, jobs=1)
+    return Result(job, on_reject, MemoryPass(tuple(images), job.kinds[0], job.shape, job.delta, since))
 
 
 def decode_load_profile(

@@ -91,9 +91,16 @@ class Result(_Stream):
     batches, so that memory is bounded by theirs; in streams the repeated strings are dictionary<int32, string>.
     """
 
-    def __init__(self, job: Job, on_reject: str | Callable[[Reject], object] = "collect") -> None:
+    def __init__(
+        self,
+        job: Job,
+        on_reject: str | Callable[[Reject], object] = "collect",
+        memory: Callable[[Callable[[Reject], object]], Iterator[Columns]] | None = None,
+    ) -> None:
         self._job = job
         self._on_reject = on_reject
+        #: Instead of inputs: what makes the columns of a pass from images in memory, and tells its rejects.
+        self._memory = memory
         self.kind = job.kinds[0]
         self.schema = Schema.of(self.kind, shape=job.shape, delta=job.delta)
         self._rejects: Rejects | None = None
@@ -116,11 +123,20 @@ class Result(_Stream):
     def _python(self) -> Iterator[Columns]:
         take = handler(self._on_reject, self._start())
         try:
-            for _, batch in PythonPass(self._job, take):
-                yield batch
+            yield from self._columns(take)
         except BaseException as error:
             self._raised = error
             raise
+
+    def _columns(self, take: Callable[[Reject], object]) -> Iterator[Columns]:
+        if self._memory is not None:
+            return self._memory(take)
+        return (batch for _, batch in PythonPass(self._job, take))
+
+    @property
+    def _streams(self) -> bool:
+        """Whether the compiled decoder reads the inputs by itself."""
+        return self._memory is None and _impl.implementation() == "rust"
 
     def _compiled(self, plain: bool) -> Iterator[Any]:
         """Batch by batch, for callers who want to hear of rejects as they are found."""
@@ -160,11 +176,11 @@ class Result(_Stream):
 
     def _batches(self, plain: bool) -> Iterator[Any]:
         """Batches of the chosen decoder: Python columns, or Arrow."""
-        return self._compiled(plain) if _impl.implementation() == "rust" else self._python()
+        return self._compiled(plain) if self._streams else self._python()
 
     def _open(self, plain: bool) -> Any:
         job = self._job
-        if _impl.implementation() == "python":
+        if not self._streams:
             return columns_stream(self.kind, self._python(), shape=job.shape, delta=job.delta, plain=plain)
         if self._on_reject == "collect":
             self._start()
@@ -186,6 +202,11 @@ class Result(_Stream):
                 self._rejects.add(Reject.of_row(row))
         return self._rejects
 
+    def batches(self) -> Iterator[Columns]:
+        """Batch by batch a dict from column name to a list of Python values: times are microseconds, binary is bytes."""
+        for batch in self._batches(plain=True):
+            yield batch if isinstance(batch, dict) else batch.columns()
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Row by row a dict of Python values: times are ``datetime``, with time zone where they are UTC.
 
@@ -194,8 +215,7 @@ class Result(_Stream):
         schema = columns(self.kind, self._job.shape, self._job.delta)
         names = [c.name for c in schema]
         converters = [_to_datetime(c.type == "timestamp[us, UTC]") if c.type in _BINARY_TIMES else None for c in schema]
-        for batch in self._batches(plain=True):
-            data = batch if isinstance(batch, dict) else batch.columns()
+        for data in self.batches():
             values = [
                 data[name] if convert is None else [None if v is None else convert(v) for v in data[name]]
                 for name, convert in zip(names, converters, strict=True)
@@ -211,13 +231,13 @@ class Result(_Stream):
         """
         job, out = self._job, os.fspath(path)
         format = format_of(out, format)
-        if _impl.implementation() == "rust" and self._on_reject == "collect":
+        if self._streams and self._on_reject == "collect":
             self._rejects = None
             summary = _impl.core().decode_files(
                 list(job.inputs), [self.kind], out, False, format, split=split, **job.core_options()
             )
             return list(summary["files"])
-        if _impl.implementation() == "rust":
+        if self._streams:
             return self._write_batches(out, format, split)
         sink = open_sink(out, False, format, [self.kind], split=split, shape=job.shape, delta=job.delta)
         pending: list[Reject] = []
@@ -228,8 +248,8 @@ class Result(_Stream):
             pending.append(reject)
 
         try:
-            for kind, batch in PythonPass(job, on_reject):
-                sink.write(kind, batch)
+            for batch in self._columns(on_reject):
+                sink.write(self.kind, batch)
                 _write_rejects(sink, pending)
             _write_rejects(sink, pending)
             return sink.finish()

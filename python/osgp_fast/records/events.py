@@ -61,7 +61,7 @@ def decode(meter: Meter) -> Iterator[dict[str, list[Any]]]:
             yield rows
 
 
-def _dimensions(view: View, table: str) -> dict[str, int]:
+def dimensions(view: View, table: str) -> dict[str, int]:
     """The answers to the variables of the log tables: BT71, before firmware 2.12 BT70; ET54.80, else ET42's copy."""
     log = "BT71" if view.find("BT71", "history_entries") is not None else "BT70"
     if view.find(log, "history_entries") is None:
@@ -104,7 +104,7 @@ def _entries(meter: Meter, view: View, read: Read) -> list[tuple[_Row, int]]:
     valid, last, last_sequence = (int.from_bytes(head[a:b], "little") for a, b in ((1, 3), (3, 5), (5, 9)))
     if valid == 0:
         return []
-    variables = _dimensions(view, name)
+    variables = dimensions(view, name)
     parts = view.layout(name, **variables)
     entries = variables["log_entries"]
     if valid > entries or last >= entries:

@@ -114,8 +114,8 @@ def _blocks(meter: Meter, view: View, read: Read, n: int) -> list[Block]:
             "set.flags",
         )
     step = -1 if view.find("BT63", "set.flags.block_order", n) else 1
-    parts = _layout(view, read, n, config)
-    used = _block_size(parts)
+    parts = block_layout(view, read, n, config)
+    used = block_size(parts)
     found: list[Block] = []
     absent: list[int] = []
     end = parts.by_path["block.end_time"][0]
@@ -172,21 +172,21 @@ def _blocks(meter: Meter, view: View, read: Read, n: int) -> list[Block]:
         )
     found = _without_torn(meter, found, valid == config.blocks)
     found = [b for b in found if b.recorded]
-    _place(found)
+    place_blocks(found)
     return found
 
 
-def _layout(view: View, read: Read, n: int, config: ProfileSet) -> Layout:
+def block_layout(view: View, read: Read, n: int, config: ProfileSet) -> Layout:
     """The layout of the data table; ET21 gives the block size where it agrees with BT61."""
     plain = view.layout(f"BT{64 + n}")
     gap = et21_gap(view, n)
     size = None if gap is None else view.find("ET21", "set.block_size", n, gap=gap)
-    if size is None or size <= _block_size(plain) or (read.whole and size * config.blocks > read.end):
+    if size is None or size <= block_size(plain) or (read.whole and size * config.blocks > read.end):
         return plain
     return view.layout(f"BT{64 + n}", block_size=size)
 
 
-def _block_size(parts: Layout) -> int:
+def block_size(parts: Layout) -> int:
     """The bytes of a block that hold something: all up to the last value of the last interval."""
     status = parts.by_path["block.interval.status"][0]
     interval = status.axes[1]
@@ -220,7 +220,7 @@ def _without_torn(meter: Meter, blocks: list[Block], full: bool) -> list[Block]:
     return rest
 
 
-def _place(blocks: Sequence[Block]) -> None:
+def place_blocks(blocks: Sequence[Block]) -> None:
     """Set the start of every block by the contract's rule.
 
     A block's end time is the end of the block when it is complete and of the last recorded interval when not; no flag

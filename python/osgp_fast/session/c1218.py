@@ -80,6 +80,11 @@ class Connection:
         return self._link.baud
 
     @property
+    def heard_at(self) -> float | None:
+        """When the last valid packet came."""
+        return self._link.heard_at
+
+    @property
     def request(self) -> Request | None:
         """The request under way."""
         return self._request

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from .arrow import arrow_schema, columns_stream, from_batches
 from .files import FORMATS, SUFFIXES, Sink, format_of, open_sink
+from .images import ImageSink, open_image_sink
 
 __all__ = [
     "FORMATS",
     "SUFFIXES",
+    "ImageSink",
     "Sink",
     "arrow_schema",
     "columns_stream",
     "format_of",
     "from_batches",
+    "open_image_sink",
     "open_sink",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -45,6 +46,9 @@ class SerialPort:
         try:
             self._serial.open()
             self._serial.reset_input_buffer()
+            if isinstance(link := getattr(self._serial, "_socket", None), socket.socket):
+                # An ACK and the request behind it are two writes: the second one is not to wait for the first one's way.
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise _not_open(name, error) from error
 
@@ -76,6 +80,10 @@ class SerialPort:
             if port.timeout != timeout_s:
                 port.timeout = timeout_s
             data = bytes(port.read(1))
+            if data and self.name.startswith("socket://"):
+                # Its in_waiting says only whether there is a byte.
+                port.timeout = 0
+                return data + bytes(port.read(CHUNK))
             while data and len(data) < CHUNK and (waiting := port.in_waiting):
                 data += port.read(min(waiting, CHUNK))
             return data

@@ -1,0 +1,89 @@
+"""What the tasks of a meter give that are no columns: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..session.procedure import ResultCode, procedure_name
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a meter is. Source: ET03 and BT01 (Optical guide pp. 18-19)."""
+
+    utility_serial: str | None
+    manufacturer: str | None
+    model: str | None
+    manufacturer_serial: str | None
+    firmware: str | None
+    """``3.50.01``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The meter's clock beside that of this computer, both at one moment. Source: BT52 and BT55 (MEP guide pp. 224, 229)."""
+
+    utc: datetime | None
+    """BT52, with time zone; None where the meter has no such table, or no time."""
+    local: datetime | None
+    """BT55, without one: the meter's own zone. It may be up to a minute behind."""
+    host: datetime
+    """This computer's time when ``utc`` was read: the middle between question and answer."""
+    drift_s: float | None
+    """Meter minus computer, in seconds; None without ``utc``."""
+    within_s: float
+    """The drift may be wrong by so many seconds: half of the way there and back, and the meter's whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A pending table: what will take effect, and when. Source: Optical guide pp. 8-10."""
+
+    table: str
+    data: bytes = field(repr=False)
+    ped: bytes
+    """The six bytes of the Pending Event Description."""
+    event: Mapping[str, Any]
+    """The same by the rows of the catalogue: ``event`` (``code``, ``self_read``, ``demand_reset``), ``storage``."""
+    at: datetime | None
+    """When it is activated (UTC), where the event is an absolute time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcedureResult:
+    """What a procedure has answered: the response table's entry with our number and sequence number."""
+
+    number: int
+    sequence: int
+    code: int
+    words: str
+    """The result code in words: those of the procedure's own page, else the standard's."""
+    data: bytes = field(repr=False)
+    values: Mapping[str, Any]
+    """The data by the rows of the catalogue, where it describes them; else empty."""
+
+    @property
+    def name(self) -> str:
+        """``BP12``, ``EP17``."""
+        return procedure_name(self.number)
+
+    @property
+    def completed(self) -> bool:
+        """Whether it was executed to its end."""
+        return self.code == ResultCode.COMPLETED
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A table that the meter did not give, and why."""
+
+    table: str
+    number: int
+    code: str
+    """``refused.isc``, ``refused.iar``, ..."""
+    keys: str
+    """The keys that may read it, by the catalogue; empty where the guides say nothing."""
+    reason: str
