@@ -39,7 +39,7 @@ pip = $(1)/bin/python -m pip install --quiet --upgrade
 	$(call pip,$(@D)) $(foreach g,$(GROUPS_$*),--group $(g))
 	touch $@
 
-GROUPS_full := build lint test interop libraries
+GROUPS_full := build lint test interop libraries peers
 GROUPS_bare := test
 GROUPS_pure := test
 GROUPS_pure-arrow := test arrow

@@ -44,6 +44,8 @@ PYTHON_RULES: dict[str, set[str]] = {
     "records": {"codec", "columns", "layout", "image", "catalog"},
     # Explanations walk the line and the table alike: the one room for people that knows both sides of the image.
     "explain": {"catalog", "layout", "codec", "image", "wire", "scan", "security"},
+    # Captures and dumps made safe to share: bytes in, bytes of the same meaning out.
+    "scrub": {"wire", "scan", "image", "catalog", "layout", "codec"},
     "_impl": {"_core", "image", "wire", "security", "scan", "records", "columns"},
     "tables": {"catalog", "layout", "codec", "image", "_impl"},
     "dumps": {"image", "_impl"},
@@ -72,7 +74,7 @@ RUST_RULES: dict[str, set[str]] = {
     "records": {"codec", "columns", "layout", "image", "catalog"},
 }
 # Files of one room that stand beside it.
-ROOM_OF = {"text_log": "scan", "values": "codec", "__main__": "cli"}
+ROOM_OF = {"text_log": "scan", "mep_capture": "scan", "mep_transaction": "scan", "values": "codec", "__main__": "cli"}
 # Files that hold only names: the package's face and the crate's root.
 RUST_ROOTS = {"lib"}
 # The library crate is handed everything: no files, no network, no clock, no environment.

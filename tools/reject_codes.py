@@ -35,18 +35,21 @@ ROOMS = {
     "mbus": "A billing read of an M-Bus device or MEP client (ET16, ET45, ET74). The readings before the damage, and the other "
     "reads, are decoded.",
     "measurements": "Present values (BT28). The other values are decoded.",
+    "mep": "The MEP port: what is wrong with key, messages or session, or not known of a write.",
     "meters": "What a meter says about itself (BT01, ET03).",
     "port": "A serial port, or a URL of one.",
     "procedure": "A procedure of a meter (BT07, BT08).",
     "profile": "A load profile (BT64 to BT67). The other blocks and sets are decoded.",
     "refused": "What a live meter answers when it does not do what was asked, by the standard's names.",
     "registers": "Registers (BT23 to BT26). The other registers, or the other self-reads of BT26, are decoded.",
+    "scrub": "A capture that cannot be made safe to share; nothing is written.",
     "security": "A key, digest or message of the MEP port.",
     "session": "A live session: a call that is not possible now, or an answer of the meter that is none.",
     "table": "The bytes of a table.",
     "termineter": "A line of termineter's CSV. The other lines are decoded.",
     "tls": "A TLS session of the MEP port.",
     "usage": "Options and arguments that do not go together.",
+    "virtual": "The virtual meter: its configuration, its faults, its dumps.",
 }
 
 

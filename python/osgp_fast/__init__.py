@@ -76,14 +76,14 @@ def __getattr__(name: str) -> Any:
         from .reject import Reject
 
         return Reject
-    if name in ("AsyncMeter", "Meter", "open", "open_async"):
-        from . import meter
-
-        return getattr(meter, name)
     if name in ("Decoded", "decode_table", "encode_table"):
         from . import tables
 
         return getattr(tables, name)
+    if name in ("AsyncMeter", "Meter", "open", "open_async"):
+        from . import meter
+
+        return getattr(meter, name)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -205,6 +205,12 @@ _PAIRS: Final = re.compile(rb"[0-9a-fA-F]{2}(?: [0-9a-fA-F]{2}){3,}(?= |$)")
 _NO_DIGITS: Final = re.compile(rb"0[xX]|\\[xX]|[hH:\-._]")
 
 
+def skipped(line: bytes) -> int:
+    """How many bytes at the start of some text are stepped over even between hex digits: an escape code, a count."""
+    match = _ESCAPE_CODE.match(line) or _COUNT.match(line)
+    return match.end() if match else 0
+
+
 def _tokens(line: bytes) -> tuple[list[_Token], bool, Stamp | None]:
     """Cut a line into tokens; whether there was something like a time, and its value if it tells one."""
     tokens: list[_Token] = []

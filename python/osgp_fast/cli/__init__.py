@@ -18,7 +18,9 @@ from ..errors import InputError, OsgpError, UsageError
 __all__ = ["cli", "main"]
 
 # Command -> its module here, where it is the function of the same name.
-_COMMANDS: Final = {"decode": "decode", "explain": "explain", "tables": "tables"}
+_COMMANDS: Final = {
+    name: name for name in ("decode", "dump", "explain", "read", "record", "scrub", "simulate", "tables", "watch")
+}
 
 
 class _Lazy(click.Group):

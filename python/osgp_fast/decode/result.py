@@ -202,6 +202,11 @@ class Result(_Stream):
                 self._rejects.add(Reject.of_row(row))
         return self._rejects
 
+    def batches(self) -> Iterator[Columns]:
+        """Batch by batch a dict from column name to a list of Python values: times are microseconds, binary is bytes."""
+        for batch in self._batches(plain=True):
+            yield batch if isinstance(batch, dict) else batch.columns()
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Row by row a dict of Python values: times are ``datetime``, with time zone where they are UTC.
 
@@ -210,8 +215,7 @@ class Result(_Stream):
         schema = columns(self.kind, self._job.shape, self._job.delta)
         names = [c.name for c in schema]
         converters = [_to_datetime(c.type == "timestamp[us, UTC]") if c.type in _BINARY_TIMES else None for c in schema]
-        for batch in self._batches(plain=True):
-            data = batch if isinstance(batch, dict) else batch.columns()
+        for data in self.batches():
             values = [
                 data[name] if convert is None else [None if v is None else convert(v) for v in data[name]]
                 for name, convert in zip(names, converters, strict=True)

@@ -403,6 +403,10 @@ class Meter(_Face):
 
     # The end
 
+    def log_off(self) -> None:
+        """End the session and keep the port: the next task logs on again."""
+        self._run(self._access.farewell())
+
     def close(self) -> None:
         """Log off, terminate and close the port; twice does no harm."""
         if not self._closed:
@@ -578,6 +582,10 @@ class AsyncMeter(_Face):
         finally:
             files = sink.finish()
         return files
+
+    async def log_off(self) -> None:
+        """See `Meter.log_off`."""
+        await self._run(self._access.farewell())
 
     async def close(self) -> None:
         """See `Meter.close`."""

@@ -22,7 +22,8 @@ class ImageSink(Protocol):
     """Where images go, one after another."""
 
     def write(self, image: TableImage) -> None:
-        """Add an image."""
+        """Add an image. An empty table (a data set that the meter does not use) is left out: an input without bytes would
+        be a reject."""
 
     def finish(self) -> list[str]:
         """Close; the files that were written."""
@@ -55,6 +56,8 @@ class _Directory:
         self.files: list[str] = []
 
     def write(self, image: TableImage) -> None:
+        if not image.data:
+            return
         if image.whole is False:
             raise UsageError(
                 "usage.format",
@@ -101,7 +104,8 @@ class _Table:
         self.rows: list[TableImage] = []
 
     def write(self, image: TableImage) -> None:
-        self.rows.append(image)
+        if image.data:
+            self.rows.append(image)
 
     def finish(self) -> list[str]:
         columns = {name: [getattr(image, name) for image in self.rows] for name in _COLUMNS}

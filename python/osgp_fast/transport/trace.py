@@ -64,6 +64,11 @@ class TracePort:
             self._note("RX", data)
         return data
 
+    def pause(self) -> None:
+        """The line is quiet for good: write down what has come, even where it is no whole packet."""
+        self._flush("RX")
+        self._log.flush()
+
     def close(self) -> None:
         """Close it, and write down what is left."""
         self._flush("RX")

@@ -1,0 +1,58 @@
+"""The virtual meter: a made-up household, the registers and logs of a meter in it, and its optical port.
+
+::
+
+    config = MeterConfig(firmware=Firmware.parse("3.50"), seed=7)
+    meter = VirtualMeter(config)
+    meter.image("BT64", meter.start)                  # any table at any time
+    now = Clock(time.monotonic, meter.start, speed=60)
+    handler = MeterHandler(meter, now)                # a `session.Handler`
+    serve(port, machine(handler))                     # `transport.serve`, or a `MemoryPort(machine(handler), clock)`
+
+`load` reads a configuration from TOML; `dump.write` writes dumps of any size, `truth` what a decoder has to find in them.
+Everything follows from seed and time: the same seed gives the same meter, and a meter of another time its past and future.
+"""
+
+from __future__ import annotations
+
+from .access import Key, may_read, may_write
+from .config import (
+    Channel,
+    DataSet,
+    Demands,
+    Happenings,
+    Keys,
+    MBusDevice,
+    MeterConfig,
+    from_document,
+    load,
+    mep_key,
+    optical_key,
+)
+from .firmware import Firmware
+from .handler import MeterHandler, machine
+from .meter import Clock, VirtualMeter
+from .truth import truth
+
+__all__ = [
+    "Channel",
+    "Clock",
+    "DataSet",
+    "Demands",
+    "Firmware",
+    "Happenings",
+    "Key",
+    "Keys",
+    "MBusDevice",
+    "MeterConfig",
+    "MeterHandler",
+    "VirtualMeter",
+    "from_document",
+    "load",
+    "machine",
+    "may_read",
+    "may_write",
+    "mep_key",
+    "optical_key",
+    "truth",
+]
