@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from ..catalog import TABLES
+from ..catalog.named import NAMED_TABLES
 from ..errors import OsgpError, RemoteProtocolError, SecurityError, TransportError
 from ..image import PENDING, table_name
 from ..session import Data, Logon, Negotiate, Read, Request, Security, State, Write, dialogue, procedure
@@ -231,10 +232,16 @@ class Optical:
 
     def keys(self, table: int, *, write: bool = False) -> str:
         """The keys of the optical port, else of the MEP port, that may read or write a table."""
-        found = TABLES.get(table_name(table & ~PENDING))
-        if found is None:
+        id = table_name(table & ~PENDING)
+        described, named = TABLES.get(id), NAMED_TABLES.get(id)
+        if described is not None:
+            optical, mep = (
+                (described.optical_write, described.write) if write else (described.optical_read, described.read)
+            )
+        elif named is not None:
+            optical, mep = ("", named.write) if write else (named.optical_read, named.read)
+        else:
             return ""
-        optical, mep = (found.optical_write, found.write) if write else (found.optical_read, found.read)
         return optical or (f"{mep} (of the MEP port; the guides do not say which of MK, PK, RK)" if mep else "")
 
     def _stopped(self, error: OsgpError, table: int) -> OsgpError:

@@ -18,7 +18,7 @@ from ..transport import Line
 from . import dump, fields, profile, rings, tasks, writing
 from .access import Access
 from .store import SERIAL, Store, number_of
-from .talk import Talk, end, end_async, finish, have, have_async
+from .talk import Talk, end, end_async, finish, have, have_async, in_thread
 from .values import Clock, Identity, Pending, ProcedureResult, Refusal
 
 if TYPE_CHECKING:
@@ -423,11 +423,13 @@ class Meter(_Face):
 class AsyncMeter(_Face):
     """`Meter` with ``await``: the same tasks, arguments and results; ``async with osgp_fast.open_async(...) as meter``.
 
-    A task that is cancelled leaves the session as it is; closing finishes the request under way and logs off.
+    Tasks that are started at once wait for each other. One that is cancelled leaves the session as it is: its request is
+    finished before the next one, or before the meter is logged off.
     """
 
     def __init__(self, prepare: Callable[[], tuple[Line, Access, Store]], password_form: str) -> None:
         self._prepare = prepare
+        self._lock = asyncio.Lock()
         self._form = password_form
         self._closed = True
 
@@ -443,7 +445,10 @@ class AsyncMeter(_Face):
         return self
 
     async def _run(self, task: Talk[T]) -> T:
-        return await have_async(self._line, task, self._store.tell)
+        async with self._lock:
+            if self._line.connection.request is not None:
+                await in_thread(finish, self._line)  # of a task that was cancelled
+            return await have_async(self._line, task, self._store.tell)
 
     async def serial_number(self) -> str:
         """See `Meter.serial_number`."""
