@@ -193,6 +193,19 @@ def test_answers_without_a_request_and_stray_packets() -> None:
         assert b"87654321" not in made
 
 
+def test_an_answer_to_another_request_is_not_taken_for_this_one() -> None:
+    # The requests are lost, so that the answers seem to be those to a log-on, and to a read of BT03.
+    for data in (
+        packets(b"\x20", b"\0\0\2\0\0", b"\x50\0\1operator  ") + packets(answer(ET03)),
+        session(b"\x30\0\3") + packets(answer(ET03)) + packets(b"\x52"),
+        session(b"\x30\0\3") + packets(read(2051))[3:] + packets(answer(ET03)) + packets(b"\x52"),
+    ):
+        assert b"Hansen" in data
+        made = scrub_capture(data, names())
+        assert b"Hansen" not in made
+        assert b"87654321" not in made
+
+
 def test_a_packet_sent_again_is_the_same_one_again() -> None:
     request, reply = packets(read(2051)), packets(answer(ET03), size=200)
     data = session() + request + request + reply + b"\x15" + reply + packets(b"\x52")

@@ -28,11 +28,13 @@ _HEAD: Final = 3
 #: Bytes before the data of a write: code, table, (offset,) count.
 _WRITES: Final[dict[int, int]] = {Code.FULL_WRITE: 5, Code.PARTIAL_WRITE: 8}
 _ET52: Final = 2048 + 52
+#: Bytes of the longest answer that is not one to a read.
+_SHORT: Final = 16
 #: What is left of a MEP message: its length, its code and what a request of a table says of it.
 _MEP_HEAD: Final = mep.LENGTH + 8
 _MEP_RESPONSE_HEAD: Final = mep.LENGTH + 3
-#: What hides noise; another one where the result would look like a packet.
-_MASKS: Final = (0x2A, 0x2B, 0x2D)
+#: What hides noise; another one where the result would look like a packet, or a MEP message of that length.
+_MASKS: Final = (0x2A, 0x7C, 0xFE, 0x2B)
 
 Kind = Literal["asked", "answered", "lost", "repeated"]
 
@@ -201,7 +203,10 @@ class _Scrubber:
         if message[:1] != bytes((Code.OK,)) or len(message) <= _HEAD:
             return message
         if ask is not None and not Code.FULL_READ <= ask.code <= Code.PARTIAL_READ:
-            return message
+            # The answers to identification and negotiation are short; others carry nothing.
+            if len(message) <= _SHORT and not doubtful:
+                return message
+            ask = None
         size = len(message) - _HEAD - 1
         strange = ask is not None and ask.count is not None and (size > ask.count or (doubtful and size != ask.count))
         if ask is None or strange or _data(ask, message) is None:
