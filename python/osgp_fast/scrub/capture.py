@@ -30,9 +30,9 @@ _WRITES: Final[dict[int, int]] = {Code.FULL_WRITE: 5, Code.PARTIAL_WRITE: 8}
 _ET52: Final = 2048 + 52
 #: Bytes of the longest answer that is not one to a read.
 _SHORT: Final = 16
-#: What is left of a MEP message: its length, its code and what a request of a table says of it.
-_MEP_HEAD: Final = mep.LENGTH + 8
-_MEP_RESPONSE_HEAD: Final = mep.LENGTH + 3
+#: What is left of a MEP message: its length and its code, and the count of those that are told by it.
+_MEP_HEAD: Final = mep.LENGTH + 1
+_MEP_COUNTED: Final = {0x00: 2, Code.FULL_WRITE: 4, Code.PARTIAL_WRITE: 7}
 #: What hides noise; another one where the result would look like a packet, or a MEP message of that length.
 _MASKS: Final = (0x2A, 0x7C, 0xFE, 0x2B)
 
@@ -236,8 +236,8 @@ class _Scrubber:
             out += gap[at:begin]
             piece = gap[begin:end]
             if kind == "mep":
-                keep = _MEP_RESPONSE_HEAD if piece[mep.LENGTH : mep.LENGTH + 1] < b"\x20" else _MEP_HEAD
-                out += self.hidden("MEP messages", piece, keep)
+                code = piece[mep.LENGTH] if len(piece) > mep.LENGTH else -1
+                out += self.hidden("MEP messages", piece, _MEP_HEAD + _MEP_COUNTED.get(code, 0))
             elif kind == "packet":
                 # Header and code, so that it still looks like what it is; where it is cut off, it holds less.
                 out += self.hidden(NOISE, piece, c1218.HEADER + 1)
