@@ -74,7 +74,7 @@ RUST_RULES: dict[str, set[str]] = {
     "records": {"codec", "columns", "layout", "image", "catalog"},
 }
 # Files of one room that stand beside it.
-ROOM_OF = {"text_log": "scan", "values": "codec", "__main__": "cli"}
+ROOM_OF = {"text_log": "scan", "mep_capture": "scan", "mep_transaction": "scan", "values": "codec", "__main__": "cli"}
 # Files that hold only names: the package's face and the crate's root.
 RUST_ROOTS = {"lib"}
 # The library crate is handed everything: no files, no network, no clock, no environment.

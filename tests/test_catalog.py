@@ -178,3 +178,12 @@ def test_a_missing_dimension_is_named() -> None:
     rejects = decode_meter("m", only, ["load_profile"]).rejects
     assert [(r.code, r.table) for r in rejects] == [("dimension.missing", 64)]
     assert "BT61" in rejects[0].reason
+
+
+def test_extended_sources_are_named() -> None:
+    from osgp_fast.records._meter import source
+
+    assert source(0x4103).quantity == "mbus_device_2_data_type_3"
+    assert source(0x4103).unit is None
+    assert source(0x3103).quantity is None
+    assert source(0).quantity == "fwd_active_wh"

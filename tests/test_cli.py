@@ -145,7 +145,7 @@ def test_keys_are_never_shown(osgp: Command) -> None:
     key = "00112233445566778899AABBCCDDEEFF"
     done = osgp("decode", DUMP, "--key", key)
     assert done.code == 0
-    assert "later version" in done.err
+    assert done.err == ""
     assert key not in done.out + done.err
     done = osgp("decode", DUMP, "--key", f"{key}xyz")
     assert done.code == 2

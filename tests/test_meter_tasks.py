@@ -14,6 +14,7 @@ import osgp_fast as osgp
 import pytest
 from conftest import compiled_or_pyarrow
 from lines import PASSWORD, PED
+from made import bt01, mbus_meter
 from meters import EPOCH, Sample, opened, sample, served
 from osgp_fast.decode import Result
 from osgp_fast.image import TableImage
@@ -213,6 +214,23 @@ def test_every_task_blocking_and_asyncio(kind: str) -> None:
     assert blocking["pending"].data == bytes(range(40))
 
 
+@pytest.mark.parametrize("with_et36", [True, False])
+def test_mbus_readings(with_et36: bool) -> None:
+    meter = Sample(tables={**mbus_meter(), 1: bt01()})
+    if not with_et36:
+        del meter.tables[2084]
+    with opened(meter, meter="m") as live:
+        assert plain(live.mbus()) == truth(meter, "m", "mbus")
+        assert plain(live.alarms()) == truth(meter, "m", "alarms") != []
+        # Of the logs only what holds something.
+        read = sum(count or 0 for name, _, count in meter.reads if name == "ET74")
+        if with_et36:
+            assert 0 < read < len(meter.tables[2122])
+        live.mbus()
+        assert meter.asked.count("ET11") == 1
+        assert meter.asked.count("ET16") == 2
+
+
 def test_who_it_is_needs_no_password() -> None:
     with opened(sample(), password=None) as live:
         assert live.serial_number() == "UTIL-0002001"
@@ -301,6 +319,22 @@ def test_a_field_is_read_by_exactly_its_bytes() -> None:
             "BT28.present_value.900",
             "BT61.set.x",
         ):
+            with pytest.raises(osgp.UsageError) as caught:
+                live.read_field(wrong)
+            assert caught.value.code == "meter.field"
+
+
+def test_offsets_in_the_guides_notation_are_those_of_the_firmware() -> None:
+    """ET55.107.2 is "Subsequent Power Outage" on firmware before 4.0 (MEP guide p. 149; the Optical guide's example has 104)."""
+    meter = sample("edges/S04-unit-10-et55")
+    with opened(meter) as live:
+        for bit in (0, 1):
+            meter.put("ET55", 107, bytes((bit << 2,)))
+            assert live.read_field("ET55.107.2") is bool(bit)
+            assert meter.reads[-1] == ("ET55", 107, 2)
+        assert live.read_field("ET55.107") == live.read_table("ET55")["cover_quality_events"]
+        assert live.read_field("ET55.103") == live.read_table("ET55")["cover_threshold"]
+        for wrong in ("ET55.107.9", "ET55.104.2", "ET55.99999"):
             with pytest.raises(osgp.UsageError) as caught:
                 live.read_field(wrong)
             assert caught.value.code == "meter.field"

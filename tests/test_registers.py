@@ -6,8 +6,9 @@ Every test runs with both implementations.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -466,16 +467,51 @@ def test_impossible_times_leave_the_values(run: Decode) -> None:
     assert "2024-13-01 00:15" in rejects[0].reason
 
 
-def test_many_reads_with_their_dimensions_are_quick(run: Decode) -> None:
-    """Each read of each table finds its own dimensions without a look at all the others."""
-    meter = Registers(summations=1, tiers=0)
-    start = datetime.now(UTC)
-    of = [
-        TableImage(meter="m", table=table, data=data, whole=True, read_at=n, session=n % 7 if n < 7 else 7)
-        for n in range(3000)
-        for table, data in ((21, meter.bt21()), (23, meter.record(base=n)))
-    ]
-    rows, rejects = run(of)
-    assert rejects == []
-    assert len(rows) == 3000
-    assert (datetime.now(UTC) - start).total_seconds() < 10
+@pytest.mark.parametrize("timed", ["all", "none", "some"])
+def test_the_newest_read_is_the_one_of_a_look_at_all(run: Decode, timed: str) -> None:
+    """Reads that stand in order are searched, others looked through: each gets the dimensions that the rule names."""
+    r = random.Random(timed)
+    for _ in range(30):
+        of: list[TableImage] = []
+        session = 0
+        for n in range(r.randrange(2, 12)):
+            session += r.random() < 0.4
+            time = None if timed == "none" or (timed == "some" and r.random() < 0.3) else r.randrange(6)
+            table = r.choice((21, 23))
+            meter = Registers(summations=n, tiers=0)
+            data = meter.bt21() if table == 21 else bytes(200)
+            of.append(TableImage(meter="m", table=table, data=data, whole=True, read_at=time, session=session))
+        want = [summations_of(of, i) for i in in_time(of, 23)] if any(i.table == 21 for i in of) else []
+        rows, _ = run(of)
+        found = [0] * len(want)
+        at = -1
+        for row in rows:
+            at += row["index"] == 0
+            # A read whose dimensions count no summations has no rows.
+            while want[at] == 0:
+                at += 1
+            found[at] += 1
+        assert found == want
+
+
+def in_time(of: Sequence[TableImage], table: int) -> list[int]:
+    """The reads of a table in their order: by time where all have one."""
+    places = [i for i, image in enumerate(of) if image.table == table]
+    if all(of[i].read_at is not None for i in places):
+        places.sort(key=lambda i: of[i].read_at or 0)
+    return places
+
+
+def summations_of(of: Sequence[TableImage], data: int) -> int:
+    """What the BT21 says that belongs to a read, by a look at all of them."""
+
+    def rank(item: tuple[int, int]) -> tuple[bool, bool, int]:
+        place, i = item
+        a, b = of[i].read_at, of[data].read_at
+        if of[i].session != of[data].session:
+            later = of[i].session > of[data].session
+        else:
+            later = i > data if a is None or b is None else a > b
+        return of[i].session != of[data].session, later, place if later else -place
+
+    return of[min(enumerate(in_time(of, 21)), key=rank)[1]].data[3]

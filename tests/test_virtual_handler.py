@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import pytest
@@ -374,3 +375,39 @@ def test_once_is_enough(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
     for _ in range(4):
         bench.handler.write(BT07, None, Initiate(12, 99).emit(), b"")
     assert calls == [True, False, False, False]
+
+
+@pytest.mark.parametrize("firmware", ["2.10", "3.50", "4.30"])
+def test_nonsense_does_no_harm(firmware: str) -> None:
+    """Whatever is asked for and written, the meter answers, and its tables can be made."""
+    random = Random(firmware)
+    bench = Bench(firmware)
+    tables = [7, 8, 4, *(parse_table_name(id) or 0 for id in bench.meter.tables)]
+    for i in range(600):
+        if i % 50 == 0:
+            bench.log_on(MK)
+        table = random.choice(tables) | random.choice((0, 0, PENDING))
+        data = random.randbytes(random.randrange(40))
+        match random.randrange(3):
+            case 0:
+                offset, count = random.randrange(1 << random.randrange(1, 24)), random.choice((None, 0, 1, 300))
+                assert bench.handler.read(table, 0 if count is None else offset, count) is not None
+            case 1:
+                ped = random.randbytes(6) if table & PENDING else b""
+                bench.handler.write(table, random.choice((None, 0, random.randrange(200))), data, ped)
+            case _:
+                number = random.choice((4, 5, 10, 12, 13, 15, 2051, 2065, 2067, 2109, random.randrange(4096)))
+                bench.handler.write(BT07, None, number.to_bytes(2, "little") + data, b"")
+        bench.clock.now += random.randrange(3)
+    images = bench.meter.images(bench.handler.now())
+    assert set(images) == set(bench.meter.tables)
+
+
+def test_fewer_records_of_outages(bench: Bench) -> None:
+    bench.log_on(MK)
+    before = bench.read("ET09")
+    assert isinstance(before, bytes)
+    assert bench.handler.write(2048 + 4, 53, b"\x02", b"") is None
+    after = bench.read("ET09")
+    assert isinstance(after, bytes)
+    assert len(before) - len(after) == 8 * 18

@@ -85,7 +85,7 @@ class Summary(TypedDict):
     """Rejects by code."""
     skipped: dict[str, int]
     """What was only counted: ``notes`` (files that are no tables: .DS_Store, .txt), ``tables_without_decoder``,
-    ``noise_bytes``, ``repeated_packets``."""
+    ``noise_bytes``, ``repeated_packets``, ``mep_messages`` (for which no key was given)."""
     assumed: list[str]
     """Meters decoded with the guides' defaults (``assume_defaults``), the first 1,000."""
     files: list[str]
@@ -106,6 +106,7 @@ def decode_files(
     meter: str | None = None,
     tz: str | None = None,
     wrap: str | None = None,
+    keys: Sequence[bytes] | None = None,
     tmp: str | None = None,
     skip_unreadable: bool = False,
     progress: Callable[[int, int, int], object] | None = None,
@@ -133,6 +134,7 @@ def summarize(
     meter: str | None = None,
     tz: str | None = None,
     wrap: str | None = None,
+    keys: Sequence[bytes] | None = None,
     tmp: str | None = None,
     skip_unreadable: bool = False,
     progress: Callable[[int, int, int], object] | None = None,
@@ -154,6 +156,7 @@ def open_stream(
     meter: str | None = None,
     tz: str | None = None,
     wrap: str | None = None,
+    keys: Sequence[bytes] | None = None,
     tmp: str | None = None,
     skip_unreadable: bool = False,
     fail_on_reject: bool = False,
@@ -217,6 +220,7 @@ def read_images(
     meter: str | None = None,
     tz: str | None = None,
     wrap: str | None = None,
+    keys: Sequence[bytes] | None = None,
     tmp: str | None = None,
     skip_unreadable: bool = False,
 ) -> ImageReader:
@@ -375,8 +379,9 @@ def scan_capture(
     meter: str | None = None,
     wrap: str | None = None,
     tz_offset: int = 0,
+    keys: Sequence[bytes] | None = None,
 ) -> dict[str, Any] | None:
-    """The sessions, images, rejects and counts of a capture; None if it is none."""
+    """The sessions, images, rejects and counts of a capture; None if it is none. ``keys``: of the MEP port."""
 
 # ---- the security of the MEP port (rust/py/src/security.rs): the twins of `osgp_fast.security` ------------------------
 #

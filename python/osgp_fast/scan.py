@@ -5,9 +5,13 @@ packets are brought into the order of the line, put together to messages, and ea
 before it. Who speaks is told from what is said: a message's first byte is a request's code from 20 on and a response's
 below.
 
-What is only counted: single bytes, noise, packets sent again, and MEP messages between the packets (on meters of
-generation 2 and 3 both share the port; they need a key). What becomes a reject, always with code and bytes: data that
-was on the line and could not be used. Nothing shows a password: see `c1218.mask_secrets`.
+MEP messages may stand between the packets (on meters of generation 2 and 3 both share the port) or alone. Given the keys
+they are opened (`mep_capture`), and their reads become images as those of the optical port do, and so do the reads of a
+transaction (ET52, ET53). Without a key they are counted.
+
+What is only counted: single bytes, noise, packets and messages sent again. What becomes a reject, always with code and
+bytes: data that was on the line and could not be used. Nothing shows a password: see `c1218.mask_secrets`; and nothing
+shows what was enciphered.
 """
 
 from __future__ import annotations
@@ -15,12 +19,14 @@ from __future__ import annotations
 import heapq
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from . import text_log
 from .image import PENDING, TableImage, table_name
+from .mep_capture import Message, Problem, Reader, What, looks_like_mep
+from .mep_transaction import ET52, ET53, Mismatch, Transaction
 from .reject import MAX_DATA, Reject
 from .text_log import Chunk, Stamp
 from .wire import c1218, mep, ppp, slip
@@ -47,7 +53,7 @@ class NotRecognised(ValueError):
     """Not one valid packet: this is no capture."""
 
     def __init__(self) -> None:
-        super().__init__("not one valid C12.18 packet is in it")
+        super().__init__("not one valid C12.18 packet or MEP message is in it")
 
 
 @dataclass(slots=True)
@@ -79,7 +85,9 @@ class Capture:
     naks: int = 0
     """NAK bytes."""
     mep_messages: int = 0
-    """What looks like MEP messages between the packets."""
+    """MEP messages; without a key that opens any, what looks like them."""
+    mep_opened: int = 0
+    """Those of them whose digest fits, or whose TLS records are deciphered."""
 
 
 def scan(
@@ -89,20 +97,26 @@ def scan(
     stem: str,
     meter: str | None = None,
     wrap: Wrap | None = None,
+    keys: Sequence[bytes] = (),
     local_to_utc: Callable[[int], int] = lambda local: local,
 ) -> Capture:
     """Read a capture.
 
     Args: ``stem`` is the label of a session that did not read the meter's serial number, ``meter`` one for all
-    sessions; ``local_to_utc`` makes UTC microseconds of a log's time stamp without a zone.
-    Raises: NotRecognised.
+    sessions; ``keys`` are those of the MEP port, 6 to 20 bytes each; ``local_to_utc`` makes UTC microseconds of a log's
+    time stamp without a zone.
+    Raises: NotRecognised; SecurityError "security.key_length".
     Rejects: capture.checksum, capture.count, capture.damaged, capture.fcs, capture.index_read, capture.one_direction,
-    capture.truncated, capture.unmatched.
+    capture.truncated, capture.unmatched; mep.damaged, mep.digest, mep.no_key, mep.replay, mep.tls_alert,
+    mep.tls_handshake, mep.tls_key, mep.tls_record, mep.transaction, mep.wrong_key.
     """
     tracker = _Tracker(input, stem, meter, local_to_utc)
-    streams = streams_of(data, wrap, tracker.capture)
-    if not any(len(stream.packets) for stream in streams):
-        raise NotRecognised
+    streams = streams_of(data, wrap, tracker.capture, keys)
+    if not any(len(stream.packets) or stream.messages for stream in streams):
+        if not looks_like_mep(streams):
+            raise NotRecognised
+        return tracker.closed(streams, bool(keys))
+    tracker.keys = bool(keys)
     items = [items_of(stream, i) for i, stream in enumerate(streams)]
     # Always the item that came first on the line.
     for item in heapq.merge(*items, key=lambda item: item.order):
@@ -157,6 +171,9 @@ class LineStream:
     def __init__(self, data: Buffer, chunks: list[Chunk]) -> None:
         self.bytes = data
         self.packets = Packets()
+        self.messages: list[Message] = []
+        self.signed = False
+        """Whether a key opens any message of the capture."""
         self.bad_frames: list[_BadFrame] = []
         self.set_chunks(chunks)
 
@@ -179,8 +196,8 @@ class LineStream:
         return self.packets.position[i], self.packets.data_offset[i] + self.packets.data_len[i] + 2
 
 
-def streams_of(data: Buffer, wrap: Wrap | None, capture: Capture) -> list[LineStream]:
-    """The streams of a capture, unstuffed: one, or one per direction of a text log."""
+def streams_of(data: Buffer, wrap: Wrap | None, capture: Capture, keys: Sequence[bytes] = ()) -> list[LineStream]:
+    """The streams of a capture, unstuffed: one, or one per direction of a text log. MEP messages are opened with the keys."""
     if text_log.is_text(data):
         streams = [LineStream(bytes(part.bytes), part.chunks) for part in text_log.parse(data).streams]
     else:
@@ -191,6 +208,10 @@ def streams_of(data: Buffer, wrap: Wrap | None, capture: Capture) -> list[LineSt
         elif wrap == "slip":
             _unwrap_slip(stream, capture)
         stream.packets = c1218.scan_packets(stream.bytes)
+    if keys:
+        reader = Reader(streams, keys)
+        for stream, messages in zip(streams, reader.run(), strict=True):
+            stream.messages, stream.signed = messages, reader.signed > 0
     return streams
 
 
@@ -232,25 +253,33 @@ def _events(decoder: Any, data: Buffer) -> Iterator[Any]:
 PACKET: Final = 0
 GAP: Final = 1
 BAD_FRAME: Final = 2
+MESSAGE: Final = 3
 
 
 class Item(NamedTuple):
-    """One thing on the line: a packet, what stands between packets, or a frame left out."""
+    """One thing on the line: a packet, a MEP message, what stands between them, or a frame left out."""
 
     order: int
-    """Where it stands in the file: a packet by its last byte, others by their first."""
+    """Where it stands in the file: a packet or message by its last byte, others by their first."""
     stream: int
     what: int
     start: int
-    """Which packet or frame, or where the gap starts."""
+    """Which packet, frame or message, or where the gap starts."""
     stop: int = 0
 
 
 def items_of(stream: LineStream, number: int) -> Iterator[Item]:
-    """Walk through a stream: packets, what is between them line by line, and frames left out."""
-    at = packet = bad = 0
+    """Walk through a stream: packets and messages, what is between them line by line, and frames left out."""
+    at = packet = message = bad = 0
     while True:
+        while packet < len(stream.packets) and stream.packets.position[packet] < at:
+            packet += 1  # what looks like one inside a message that opens
         start, end = stream.range(packet) if packet < len(stream.packets) else (len(stream.bytes), -1)
+        mep_message = stream.messages[message] if message < len(stream.messages) else None
+        if mep_message is not None and mep_message.start < start:
+            start, end = mep_message.start, mep_message.end
+        else:
+            mep_message = None
         stop = start
         if bad < len(stream.bad_frames):
             frame = stream.bad_frames[bad]
@@ -268,9 +297,13 @@ def items_of(stream: LineStream, number: int) -> Iterator[Item]:
             continue
         if end < 0:
             return
-        yield Item(stream.place(end - 1)[0], number, PACKET, packet)
+        if mep_message is not None:
+            yield Item(stream.place(end - 1)[0], number, MESSAGE, message)
+            message += 1
+        else:
+            yield Item(stream.place(end - 1)[0], number, PACKET, packet)
+            packet += 1
         at = end
-        packet += 1
 
 
 class _Ask(NamedTuple):
@@ -333,6 +366,8 @@ class _Place(NamedTuple):
     data: int | None
     """Position of its data, if it stands in the file as it is."""
     time: int | None
+    raw: bytes | None = None
+    """What stood on the line, where the message was enciphered."""
 
 
 _SINGLE: Final = re.compile(rb"[\x06\x15]")
@@ -353,6 +388,14 @@ class _Tracker:
         self.serial: dict[int, int] = {}
         # Answers that were lost, unless the same thing is read again in this session.
         self.lost: list[tuple[_Ask, dict[str, Any]]] = []
+        # Of the MEP port: keys were given; the read that waits for its answer; and the transaction under way.
+        self.keys = False
+        self.mep_ask: _Ask | None = None
+        self.transaction = Transaction()
+        # The last message that no key opens: what comes right after may be the same once more.
+        self.hurt: bytes | None = None
+        # Messages that no key opens, where none opens at all.
+        self.shut = _Evidence()
 
     def time(self, stamp: Stamp | None) -> int | None:
         if stamp is None:
@@ -362,6 +405,8 @@ class _Tracker:
     def item(self, stream: LineStream, item: Item) -> None:
         if item.what == PACKET:
             self.packet(stream, self.lines[item.stream], item.start)
+        elif item.what == MESSAGE:
+            self.message(stream, stream.messages[item.start])
         elif item.what == GAP:
             self.gap(stream, item.start, item.stop)
         else:
@@ -395,7 +440,11 @@ class _Tracker:
             begin = at
             for message_start, message_end in mep.find(gap[at:packet]):
                 self.other(gap[begin : at + message_start], file + begin * step, time)
-                self.capture.mep_messages += message_end - message_start > mep.LENGTH
+                if message_end - message_start > mep.LENGTH:
+                    self.capture.mep_messages += 1
+                    if self.keys and not stream.signed:
+                        raw = gap[at + message_start : at + message_end]
+                        self.shut.add(raw, len(raw), file + (at + message_start) * step, time)
                 begin = at + message_end
             self.other(gap[begin:packet], file + begin * step, time)
             end = len(gap)
@@ -483,20 +532,12 @@ class _Tracker:
                 self.answered(message, _Place(began, start + c1218.HEADER if whole else None, time))
 
     def asked(self, message: bytes) -> None:
+        self.mep_give_up()
         self.give_up()
         code = message[0] if message else None
         if code == Code.IDENTIFY:
             self.close()
-        table = int.from_bytes(message[1:3], "big") if len(message) >= 3 else None
-        ask = None
-        if code == Code.FULL_READ and table is not None:
-            ask = _Ask(Code.FULL_READ, table)
-        elif code == Code.PARTIAL_READ and len(message) >= 8:
-            offset, count = int.from_bytes(message[3:6], "big"), int.from_bytes(message[6:8], "big")
-            ask = _Ask(Code.PARTIAL_READ, table, offset, count)
-        elif code is not None and Code.FULL_READ <= code <= Code.PARTIAL_READ:
-            ask = _Ask(None, table)
-        self.request = _Request(ask)
+        self.request = _Request(_ask(message))
         if code in (Code.LOGOFF, Code.TERMINATE):
             self.close()
 
@@ -521,23 +562,159 @@ class _Tracker:
                 place,
             )
 
-    def read(self, ask: _Ask, message: bytes, place: _Place) -> None:
+    # ---- messages of the MEP port
+
+    def message(self, stream: LineStream, message: Message) -> None:
+        """A MEP message, opened or not."""
+        if message.what == What.ALERT:
+            return
+        raw = bytes(stream.bytes[message.start : message.end])
+        self.capture.mep_messages += 1
+        self.capture.mep_opened += message.authentic and message.body is not None
+        if message.repeated:
+            self.capture.repeated += 1
+            return
+        clear = message.how == "clear" and not stream.chunks
+        place = _Place(
+            stream.place(message.start)[0],
+            message.start + mep.LENGTH if clear else None,
+            self.time(stream.place(message.end - 1)[1]),
+            raw,
+        )
+        if message.what == What.UNKNOWN:
+            self.mep_unknown(message.problem, place)
+            return
+        hurt, self.hurt = self.hurt, None
+        if message.what == What.REQUEST:
+            if hurt is not None and _nearly(hurt, raw) and self.rejects and self.rejects[-1]["data"] == hurt:
+                self.rejects.pop()
+                self.capture.repeated += 1
+            self.messages[_ASKS] += 1
+            self.mep_give_up()
+            self.mep_ask = _ask(message.body or b"")
+            self.mep_write(message.body or b"")
+        else:
+            self.messages[_ANSWERS] += 1
+        if message.problem is not None:
+            self.reject(message.problem.code, message.problem.reason, raw, None, place)
+        if message.what == What.ANSWER:
+            self.mep_answered(message, place)
+
+    def mep_unknown(self, problem: Problem | None, place: _Place) -> None:
+        """A message that no key opens, while others are opened."""
+        if problem is None or place.raw is None:
+            return
+        self.reject(problem.code, problem.reason, place.raw, self.mep_ask, place)
+        if self.mep_ask is None:
+            self.hurt = place.raw
+        else:
+            # It stands where the answer was to be; that may come again.
+            self.lost.append((self.mep_ask, self.rejects.pop()))
+            self.mep_ask = None
+
+    def mep_answered(self, message: Message, place: _Place) -> None:
+        if not message.late:
+            self.mep_ask = None
+            self.forget_evidence()
+        ask = _ask(message.request or b"")
+        if ask is None or message.body is None:
+            return
+        self.lost = [(lost, reject) for lost, reject in self.lost if lost != ask]
+        if message.body[0] == Code.OK:
+            self.read(ask, message.body, place)
+
+    def mep_write(self, message: bytes) -> None:
+        """Follow what is written to ET52."""
+        code, table = message[:1], int.from_bytes(message[1:3], "big")
+        head = 6 if code == b"\x4f" else 3
+        if code in (b"\x40", b"\x4f") and table == ET52 and len(message) >= head + 2:
+            offset = int.from_bytes(message[3:6], "big") if head == 6 else 0
+            self.transaction.write(offset, message[head + 2 :])
+
+    def transacted(self, ask: _Ask, data: bytes, place: _Place) -> None:
+        """What was read from ET53: the reads in it are reads."""
+        try:
+            pairs = self.transaction.read(ask.offset, data)
+        except Mismatch:
+            self.reject(
+                "mep.transaction",
+                "the responses of a transaction whose requests were not written to ET52 in the capture: their tables are "
+                "unknown; capture both",
+                data,
+                ask,
+                place,
+            )
+            return
+        inner = place._replace(data=None)
+        for request, response in pairs:
+            asked = _ask(request)
+            if asked is not None and response[0] == Code.OK:
+                self.read(asked, response, inner, nested=True)
+
+    def mep_give_up(self) -> None:
+        """Something else is asked at the MEP port: what was asked before is not answered any more."""
+        ask, self.mep_ask = self.mep_ask, None
+        if ask is not None and self.evidence.size > mep.DIGEST:
+            self.lost.append((ask, self.evidence_reject("mep.damaged", ask, self.evidence)))
+        self.forget_evidence()
+
+    def forget_evidence(self) -> None:
+        """Noise at the MEP port is no answer at the optical one."""
+        if self.unanswered() is None and not self.evidence.fcs:
+            self.evidence = _Evidence()
+
+    def closed(self, streams: list[LineStream], keys: bool) -> Capture:
+        """A capture of MEP traffic alone, of which nothing opens."""
+        for stream in streams:
+            self.shut.add(bytes(stream.bytes[:MAX_DATA]), len(stream.bytes), stream.place(0)[0], None)
+            self.capture.mep_messages += sum(
+                end - start > mep.LENGTH for start, end in mep.find(bytes(stream.bytes[:]))
+            )
+        self.keys = keys
+        self.mep_shut("mep.wrong_key" if keys else "mep.no_key")
+        self.close()
+        return self.capture
+
+    def mep_shut(self, code: str) -> None:
+        """One reject for all that no key opens."""
+        why = {
+            "mep.wrong_key": "MEP traffic that none of the keys opens; check the key and which meter it belongs to, and that "
+            "both directions were captured",
+            "mep.no_key": "this looks like MEP traffic; give the key with --key HEX, once for each, or in OSGP_MEP_KEY",
+        }[code]
+        self.rejects.append(
+            {
+                "code": code,
+                "reason": why,
+                "item": "MEP messages",
+                "input": self.input,
+                "table": None,
+                "offset": self.shut.file,
+                "data": _mask_if_packet(bytes(self.shut.data)),
+                "length": self.shut.size,
+                "read_at": self.shut.time,
+            }
+        )
+
+    def read(self, ask: _Ask, message: bytes, place: _Place, *, nested: bool = False) -> None:
         """The answer to a read."""
         if ask.table is None:
             self.unsupported(ask, message, place)
             return
-        if len(message) <= _RESPONSE_HEAD:
-            why = f"an answer of {len(message)} bytes is too short for count and checksum; read the table again"
+        signed = place.raw is not None  # a digest or TLS vouches for it: there is no checksum
+        if len(message) < _RESPONSE_HEAD + (not signed):
+            what = "count" if signed else "count and checksum"
+            why = f"an answer of {len(message)} bytes is too short for {what}; read the table again"
             self.reject("capture.count", why, message, ask, place)
             return
         count = int.from_bytes(message[1:3], "big")
-        data, checksum = message[_RESPONSE_HEAD:-1], message[-1]
+        data = message[_RESPONSE_HEAD:] if signed else message[_RESPONSE_HEAD:-1]
         if count != len(data):
             why = f"the answer says {count} bytes and holds {len(data)}; read the table again"
             self.reject("capture.count", why, message, ask, place)
             return
-        expected = -sum(data) & 0xFF
-        if checksum != expected:
+        checksum, expected = message[-1], -sum(data) & 0xFF
+        if not signed and checksum != expected:
             why = f"the checksum of the answer is {checksum:02X}, its data give {expected:02X}; read the table again"
             self.reject("capture.checksum", why, message, ask, place)
             return
@@ -573,6 +750,8 @@ class _Tracker:
                 "position": None if place.data is None else place.data + head,
             }
         )
+        if signed and ask.table == ET53 and not nested:
+            self.transacted(ask, data, place)
 
     def unsupported(self, ask: _Ask, message: bytes, place: _Place) -> None:
         self.reject(
@@ -594,7 +773,7 @@ class _Tracker:
                 "input": self.input,
                 "table": table,
                 "offset": ask.offset if ask and table is not None else place.file,
-                "data": message,
+                "data": message if place.raw is None else place.raw,
                 "read_at": place.time,
             }
         )
@@ -629,6 +808,7 @@ class _Tracker:
         why = {
             "capture.fcs": "is in a frame with a bad FCS and does not come again; capture it again",
             "capture.truncated": "is cut off at the end of the capture; let the capture run on",
+            "mep.damaged": "is damaged or cut off and does not come again; capture it again",
             "capture.damaged": "is damaged and does not come again; capture it again",
         }[code]
         data = bytes(evidence.data)
@@ -660,10 +840,13 @@ class _Tracker:
 
     def finish(self, streams: list[LineStream]) -> Capture:
         self.truncated(streams)
+        self.mep_give_up()
         if self.unanswered() is not None:
             self.give_up()
         else:
             self.bad_frame()
+        if self.shut.size:
+            self.mep_shut("mep.wrong_key")
         self.close()
         asks, answers = self.messages
         if bool(asks) != bool(answers):
@@ -684,6 +867,7 @@ class _Tracker:
         """A response that the end of the capture cuts off."""
         for stream, line in zip(streams, self.lines, strict=False):
             start = stream.range(len(stream.packets) - 1)[1] if len(stream.packets) else 0
+            start = max(start, stream.messages[-1].end) if stream.messages else start
             tail = bytes(stream.bytes[start:])
             under_way = line.assemblers[_ANSWERS].under_way
             cut = tail.find(b"\xee")
@@ -702,6 +886,23 @@ class _Tracker:
             self.request = None
             self.evidence = _Evidence()
             return
+
+
+def _ask(message: bytes) -> _Ask | None:
+    """What a request reads, if it is a read."""
+    code = message[0] if message else 0
+    table = int.from_bytes(message[1:3], "big") if len(message) >= 3 else None
+    if code == Code.FULL_READ and table is not None:
+        return _Ask(Code.FULL_READ, table)
+    if code == Code.PARTIAL_READ and len(message) >= 8:
+        offset, count = int.from_bytes(message[3:6], "big"), int.from_bytes(message[6:8], "big")
+        return _Ask(Code.PARTIAL_READ, table, offset, count)
+    return _Ask(None, table) if Code.FULL_READ <= code <= Code.PARTIAL_READ else None
+
+
+def _nearly(a: bytes, b: bytes) -> bool:
+    """Whether one may be the other with some damage."""
+    return len(a) == len(b) and sum(x != y for x, y in zip(a, b, strict=True)) <= mep.DIGEST
 
 
 def _is_cut(tail: bytes, at: int, under_way: bool) -> bool:

@@ -49,6 +49,10 @@ def main() -> None:
     seed("scan", "session", b"\x80" + session)
     seed("scan", "one-part", b"\0\0\x03\x30\0\x40")
     vectors = json.loads((SAMPLES.parent / "vectors" / "official_vectors.json").read_text(encoding="utf-8"))
+    # Their key is the fuzzer's first.
+    line = b"".join(bytes.fromhex(pair["request"]) + bytes.fromhex(pair["response"]) for pair in vectors["mep_rc4"])
+    seed("scan", "mep-rc4", b"\x80" + line)
+    seed("scan", "mep-tls", b"\x80" + b"".join(bytes.fromhex(text) for _, text in vectors["mep_tls"]["exchange"]))
     for i, (_, text) in enumerate(vectors["mep_tls"]["exchange"]):
         # Behind length field and code; the fuzzer reads the flights before it, the kind of record and a step first.
         seed("tls", f"record-{i}", bytes([i // 2, 0, 3]) + bytes.fromhex(text)[3:])

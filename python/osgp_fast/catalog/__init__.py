@@ -26,6 +26,7 @@ __all__ = [
     "catalog_json",
     "errata",
     "event_codes",
+    "extended_sources",
     "present_order",
     "sources",
     "summation_order",
@@ -58,6 +59,17 @@ def sources() -> list[dict[str, Any]]:
     """The source IDs 0 to 244: name, quantity, unit, scale, OBIS. Source: MEP guide pp. 203-207."""
     rows: list[dict[str, Any]] = _load("sources.json")["sources"]
     return rows
+
+
+def extended_sources() -> Iterator[tuple[int, str]]:
+    """Every extended source ID that stands for an M-Bus or MEP value (type 4), with its quantity.
+
+    Bits 15..12 are the type, 11..8 the device (its index in ET13), 4..0 the data type of ET57; the value is what the device
+    sent, so it has no unit here. Source: MEP guide p. 32.
+    """
+    for device in range(16):
+        for data_type in range(32):
+            yield 4 << 12 | device << 8 | data_type, f"mbus_device_{device + 1}_data_type_{data_type}"
 
 
 def present_order() -> list[int]:
@@ -135,6 +147,7 @@ def catalog_json() -> str:
     value: dict[str, list[Any]] = {
         "tables": tables,
         "sources": [{k: s[k] for k in keep} for s in sources()],
+        "extended_sources": [list(row) for row in extended_sources()],
         "summation_order": list(summation_order()),
         "unlisted_summations": [list(row) for row in unlisted_summations()],
         "present_order": present_order(),

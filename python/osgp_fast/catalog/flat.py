@@ -137,8 +137,9 @@ class _Formulas:
         if name == "size":
             return Sum(0, (("size", 1),))
         text = self.table.fixed.get(name, self.table.variables.get(name))
-        # Content of bytes that no layout reaches is as long as what stands before it says.
-        return Sum(0, ((name, 1),)) if text is None else self(str(text))
+        # Content of bytes that no layout reaches is as long as what stands before it says; a question that only the
+        # reader can answer stays one.
+        return Sum(0, ((name, 1),)) if text is None or text == name else self(str(text))
 
     def reference(self, ref: _expr.Ref) -> str:
         table = TABLES.get(ref.table) or PROCEDURES.get(ref.table)
@@ -170,7 +171,7 @@ class _Flat:
         here = _ONE if f.when is None else self.formula(f.when)
         if here == _ZERO:
             return offset
-        inside = when * here
+        inside, start = when * here, offset
         if f.type == "array":
             size = self.array(f, prefix, offset, inside, arrays)
         else:
@@ -182,8 +183,12 @@ class _Flat:
             for member in f.of:
                 self.page = member.page or self.page
                 self.row(member, f"{prefix}{f.name}.{member.name}", offset, inside, arrays, parent=f)
+            for row in f.content:
+                # No layout finds these: they stand where they are printed, or one after another.
+                at = Sum(int(row.at)) if isinstance(row.at, str) and row.at.isdigit() else offset
+                offset = self.field(row, f"{prefix}{f.name}.", at, inside, arrays)
             if f.content:
-                self.fields(f.content, f"{prefix}{f.name}.", offset, inside, arrays)
+                return start + size * here
         return offset + size * here
 
     def array(self, f: Field, prefix: str, offset: Sum, when: Sum, arrays: Sequence[dict[str, Any]]) -> Sum:

@@ -15,6 +15,7 @@ from ..decode.job import check_kinds, make_job
 from ..errors import UsageError
 from ..sinks import FORMATS, format_of
 from ..units import parse_size
+from .keys import keys_of
 
 __all__ = ["check_output", "decode"]
 
@@ -27,10 +28,11 @@ Examples:
   osgp-fast decode dump/ -o profile.parquet --shape wide
   osgp-fast decode a.parquet b.parquet -o out/ --split 1GB --jobs 4
   osgp-fast decode session.log --tz Europe/Oslo     a capture of the line, as text or raw
+  osgp-fast decode mep.bin --key @mak --key @mbk    a capture of the MEP port and its keys
 \b
 Inputs, told apart by content: directories, .zip and .tar[.gz|.zst] of METER/BT64.bin; Parquet or
-Arrow IPC with the columns meter, table, data; captures of a C12.18 line, raw or as a hex log;
-termineter's dump_tables CSV.
+Arrow IPC with the columns meter, table, data; captures of a C12.18 or MEP line, raw or as a hex
+log; termineter's dump_tables CSV.
 \b
 Exit: 0 all decoded; 1 some rejects, the rest written; 2 usage, or an input that cannot be opened;
 3 failed, nothing written; 130 interrupted.
@@ -47,21 +49,6 @@ class _Size(click.ParamType[int]):
             return parse_size(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-def _keys(values: Sequence[str]) -> list[str]:
-    """Keys as hex: given as they are, or ``@FILE``; else from OSGP_MEP_KEY. Nothing here is ever printed."""
-    keys = []
-    for value in values:
-        if value.startswith("@"):
-            try:
-                value = Path(value[1:]).read_text(encoding="ascii").strip()
-            except (OSError, ValueError):
-                raise UsageError(
-                    "usage.key", f"no key can be read from {value[1:]}", "name a file of hex digits"
-                ) from None
-        keys.append(value)
-    return keys or [k for k in [os.environ.get("OSGP_MEP_KEY", "")] if k]
 
 
 @click.command(epilog=_EXAMPLES)
@@ -81,7 +68,11 @@ def _keys(values: Sequence[str]) -> list[str]:
 @click.option("--tz", default="UTC", metavar="ZONE", help="Zone of times without one in text logs. Default: UTC.")
 @click.option("--wrap", type=click.Choice(["none", "ppp", "slip"]), help="How the line of a capture is stuffed.")
 @click.option(
-    "--key", "keys", multiple=True, metavar="HEX|@FILE", help="MEP key, several times for several; or OSGP_MEP_KEY."
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="HEX|@FILE",
+    help="Key of the MEP port, for captures of it; again for another. Or OSGP_MEP_KEY.",
 )
 @click.option("--tmp", metavar="DIR", help="Where scattered inputs are kept meanwhile.")
 @click.option("--rejects-ok", is_flag=True, help="Exit 0 even if there are rejects.")
@@ -113,9 +104,7 @@ def decode(
     kinds = named or (KINDS if out is None or directory else ("load_profile",))
     if options["delta"] and "load_profile" not in kinds:
         raise UsageError("usage.delta", "--delta is about load_profile", f"of {', '.join(kinds)} there is no delta")
-    job = make_job(inputs, kinds, key=_keys(keys), **options)
-    if keys and not quiet:
-        click.echo("osgp-fast: MEP captures cannot be decrypted yet, a later version will; --key is not used", err=True)
+    job = make_job(inputs, kinds, key=keys_of(keys, quiet=quiet), **options)
     if split is not None and out is None:
         raise UsageError("usage.split", "--split is about files", "name where to write with -o")
     if out is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,6 +16,7 @@ from ..catalog import TABLES, Table
 from ..errors import UsageError
 from ..explain import Line, explain_capture, explain_image, known
 from ..explain.capture import Block
+from .keys import keys_of
 from .show import console, grid
 
 __all__ = ["explain"]
@@ -28,6 +29,7 @@ Examples:
   osgp-fast explain BT23 image.bin --for dump/M00002001    dimensions from elsewhere
   osgp-fast explain EE002000000D...                        a packet, every byte of it
   osgp-fast explain session.log                            a captured session, raw or as a hex log
+  osgp-fast explain --key @mak mep.bin                     one of the MEP port, opened with its key
 """
 #: Bytes of a field that are shown.
 _SHOWN: Final = 16
@@ -40,6 +42,9 @@ _SPACES: Final = re.compile(r"[\s:,-]+")
 @click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="Where in the table the bytes start.")
 @click.option("--wrap", type=click.Choice(["none", "ppp", "slip"]), help="How the line of a capture is stuffed.")
 @click.option(
+    "--key", "keys", multiple=True, metavar="HEX|@FILE", help="Key of the MEP port; again for another. Or OSGP_MEP_KEY."
+)
+@click.option(
     "--lines", type=click.IntRange(1), metavar="N", help="At most so many lines of a table or blocks of a session."
 )
 @click.option("--json", "as_json", is_flag=True, help="For machines: a JSON object a line.")
@@ -48,18 +53,20 @@ def explain(
     place: str | None,
     offset: int,
     wrap: Literal["none", "ppp", "slip"] | None,
+    keys: tuple[str, ...],
     lines: int | None,
     as_json: bool,
 ) -> None:
     """Say what every byte means: of a table (TABLE, then hex digits or a file), a packet or a captured session.
 
-    Passwords are masked. Bytes that the guides do not describe, and tables that are needed and not there, are said.
+    Messages of the MEP port are opened with its keys. Passwords are masked. Bytes that the guides do not describe, and
+    tables that are needed and not there, are said.
     """
     table = known(what[0])
     if table is None:
         if re.fullmatch(r"(?i)[BE][TP]\d{2,4}", what[0]):
             raise UsageError("usage.table", f"the guides describe no table {what[0]}", "osgp-fast tables lists them")
-        _capture(" ".join(what), wrap, lines, as_json)
+        _capture(" ".join(what), wrap, keys_of(keys), lines, as_json)
     elif len(what) == 1:
         raise UsageError("usage.table", f"no bytes of {what[0]} were given", "add them as hex digits, or a file")
     else:
@@ -112,15 +119,17 @@ def _beside(path: Path) -> dict[str, bytes]:
     return tables
 
 
-def _capture(text: str, wrap: Literal["none", "ppp", "slip"] | None, lines: int | None, as_json: bool) -> None:
+def _capture(
+    text: str, wrap: Literal["none", "ppp", "slip"] | None, keys: Sequence[bytes], lines: int | None, as_json: bool
+) -> None:
     data, _ = _bytes(text)
-    blocks = islice(explain_capture(data, wrap=wrap), lines)
+    blocks = islice(explain_capture(data, wrap=wrap, keys=keys), lines)
     first = next(blocks, None)
     if first is None:
         raise UsageError(
             "usage.capture",
-            "not one packet is in it",
-            "give a packet or a capture of a C12.18 line; of a table image name the table first: explain BT03 ...",
+            "not one packet or MEP message is in it",
+            "give a packet or a capture of a C12.18 or MEP line; of a table image name the table first: explain BT03 ...",
         )
     out = console()
     for block in (first, *blocks):

@@ -23,6 +23,7 @@ _SKIPPED = {
     "tables_without_decoder": "tables that nothing here decodes yet",
     "noise_bytes": "bytes of noise on the line",
     "repeated_packets": "packets repeated correctly later",
+    "mep_messages": "MEP messages: give their key with --key or OSGP_MEP_KEY",
 }
 _CODES = 20
 _CHANNELS = 20

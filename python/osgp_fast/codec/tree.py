@@ -235,12 +235,13 @@ class _Encoder:
         if not isinstance(values, Mapping):
             raise self.wrong(path, values, "a mapping of its fields")
         known = {node.name for node in nodes}
-        for name in values:
-            if name not in known:
-                self.unplaced(f"{path}{name}", values[name])
         for node in nodes:
             if node.name in values:
                 self.node(node, shift, values[node.name], path + node.name)
+        # Afterwards, so that the fields which give others their place are there.
+        for name in values:
+            if name not in known:
+                self.unplaced(f"{path}{name}", values[name])
 
     def unplaced(self, path: str, value: Any) -> None:
         if value not in (None, 0, "", [], b"", {}):

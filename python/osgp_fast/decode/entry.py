@@ -43,10 +43,10 @@ def decode(
 
     ``inputs``: directories and archives of ``METER/BT64.bin``, Parquet or Arrow files of table images, captures of a
     serial line, termineter's CSV; told apart by their content.
-    ``what``: one of `columns.KINDS`, such as load_profile or registers. ``shape``: of the load profile, one row per interval and channel
-    (long) or per interval (wide). ``delta``: add the growth over the interval.
+    ``what``: one of `columns.KINDS`, such as load_profile or registers. ``shape``: of the load profile, one row per
+    interval and channel (long) or per interval (wide). ``delta``: add the growth over the interval.
     ``meter``: use this label for all that is found. ``tz``: zone of naive times in text logs. ``wrap``: how the line of
-    a capture is stuffed. ``key``: MEP keys as hex (captures of MEP lines come with a later version).
+    a capture is stuffed. ``key``: keys of the MEP port as hex, to open captures of it.
     ``jobs``: threads, one per core unless given (the Python decoder uses one). ``tmp``: where scattered inputs are kept
     meanwhile. ``skip_unreadable``: an input that cannot be opened is a reject. ``assume_defaults``: decode data whose
     dimension tables were not captured with the guides' defaults.

@@ -42,6 +42,7 @@ class Job:
             "meter": self.meter,
             "tz": self.tz,
             "wrap": self.wrap,
+            "keys": list(self.keys),
             "tmp": self.tmp,
             "skip_unreadable": self.skip_unreadable,
         }
@@ -108,7 +109,10 @@ def make_job(
 
 
 def parse_keys(key: str | bytes | Sequence[str | bytes] | None) -> tuple[bytes, ...]:
-    """Keys as bytes from hex digits (spaces, ``:`` and ``-`` between them are free). No message shows a key."""
+    """Keys as bytes from hex digits (spaces, ``:`` and ``-`` between them are free). No message shows a key.
+
+    Raises: UsageError for what is not hex, or not 6 to 20 bytes, of which the first 16 are used (MEP guide pp. 13, 251).
+    """
     if key is None:
         return ()
     keys = []
@@ -118,7 +122,9 @@ def parse_keys(key: str | bytes | Sequence[str | bytes] | None) -> tuple[bytes, 
                 one = bytes.fromhex(one.replace(":", " ").replace("-", " "))
             except ValueError:
                 raise UsageError("usage.key", "a key is not hex", "give it as hex digits, two per byte") from None
-        if not one:
-            raise UsageError("usage.key", "a key is empty", "give it as hex digits, two per byte")
+        if not 6 <= len(one) <= 20:
+            raise UsageError(
+                "usage.key", f"a key has {len(one)} bytes; it has 6 to 20", "give all of it as hex digits, two per byte"
+            )
         keys.append(one)
     return tuple(keys)

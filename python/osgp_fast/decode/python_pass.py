@@ -62,7 +62,10 @@ class PythonPass:
                 self._reject(reject)
             counts = index.counts
             summary["skipped"].update(
-                notes=counts.skipped_files, noise_bytes=counts.noise_bytes, repeated_packets=counts.repeated_packets
+                notes=counts.skipped_files,
+                noise_bytes=counts.noise_bytes,
+                repeated_packets=counts.repeated_packets,
+                mep_messages=counts.mep_messages,
             )
             for label, images in index.meters(self._reject, None if every else needed, needed):
                 yield from self._meter(label, images)
@@ -104,7 +107,13 @@ def new_summary(kinds: Sequence[str]) -> dict[str, Any]:
         "time_spans": {},
         "channels": [],
         "rejects": {},
-        "skipped": {"notes": 0, "tables_without_decoder": 0, "noise_bytes": 0, "repeated_packets": 0},
+        "skipped": {
+            "notes": 0,
+            "tables_without_decoder": 0,
+            "noise_bytes": 0,
+            "repeated_packets": 0,
+            "mep_messages": 0,
+        },
         "assumed": [],
         "files": [],
     }

@@ -22,7 +22,7 @@ NOT_RECOGNISED: Final = (
 
 
 def index_capture(index: Index, path: str, size: int) -> None:
-    """Keep the table images of a capture; without one valid packet in it, it is a reject."""
+    """Keep the table images of a capture; without one valid packet or message in it, it is a reject."""
     options = index.options
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         capture = _impl.scan_capture(
@@ -31,6 +31,7 @@ def index_capture(index: Index, path: str, size: int) -> None:
             stem=stem(path),
             meter=options.meter,
             wrap=options.wrap,
+            keys=options.keys,
             local_to_utc=local_to_utc(options.tz),
         )
         if capture is None:
@@ -48,6 +49,8 @@ def index_capture(index: Index, path: str, size: int) -> None:
             return
         index.counts.noise_bytes += capture.noise_bytes
         index.counts.repeated_packets += capture.repeated
+        if not options.keys:
+            index.counts.mep_messages += capture.mep_messages
         for reject in capture.rejects:
             index.reject(reject)
         for session in capture.sessions:

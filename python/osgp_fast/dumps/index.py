@@ -29,7 +29,7 @@ class InputOptions:
     meter: str | None = None
     tz: str = "UTC"
     wrap: str | None = None
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
     tmp: str | None = None
     skip_unreadable: bool = False
 
@@ -41,6 +41,7 @@ class Counts:
     skipped_files: int = 0
     noise_bytes: int = 0
     repeated_packets: int = 0
+    mep_messages: int = 0
     tables_without_decoder: int = 0
     assumed: list[str] = field(default_factory=list)
     """Meters decoded with the guides' defaults (``assume_defaults``)."""

@@ -313,7 +313,7 @@ class Meter(_Face):
     def read_field(self, field: str) -> Any:
         """One field, with one partial read of exactly its bytes.
 
-        ``field`` is in the guides' notation, ``BT61.7``, ``ET55.104.2`` (in an array: of element 0, or ``BT61.7[1]``), or a
+        ``field`` is in the guides' notation, ``BT61.7``, ``ET55.107.2`` (in an array: of element 0, or ``BT61.7[1]``), or a
         path of the catalogue, ``BT61.set.0.blocks``. Raises: UsageError "meter.field".
         """
         return self._run(self._begun(fields.read_field(self._store, field)))

@@ -15,8 +15,8 @@ from ..layout import Layout, keys
 from .store import Store, number_of, sized_by_itself
 from .talk import Talk
 
-#: What lays a table out by its own length needs one that is longer than every field: the field's own place does not change.
 _INDEX: Final = re.compile(r"\[([0-9]{1,5})\]")
+_OFFSET: Final = re.compile(r"([0-9]{1,7})(?:\.([0-9]{1,2}))?")
 
 
 def read_table(store: Store, table: int | str) -> Talk[Decoded]:
@@ -41,7 +41,7 @@ def read_field(store: Store, field: str) -> Talk[Any]:
     number = parse_table_name(id)
     if number is None or id not in TABLES or not rest:
         raise UsageError(
-            "meter.field", f"{field} names no field", "a field is BT61.7, ET55.104.2 or BT61.set.0.blocks", got=field
+            "meter.field", f"{field} names no field", "a field is BT61.7, ET55.107.2 or BT61.set.0.blocks", got=field
         )
     path = _path(id, rest)
     wire = number + (PENDING if pending else 0)
@@ -60,6 +60,8 @@ def read_field(store: Store, field: str) -> Talk[Any]:
 
 
 def _place(layout: Layout, id: str, path: str, field: str) -> Place:
+    if (offset := _OFFSET.fullmatch(_INDEX.sub("", path))) is not None:
+        path = _at(layout, id, int(offset[1]), offset[2], [int(n) for n in _INDEX.findall(path)]) or path
     found = place(layout, path)
     if found is None:
         missing = f"; {layout.missing} was not to be had, and lays it out" if layout.missing else ""
@@ -77,6 +79,8 @@ def _path(id: str, rest: str) -> str:
     indices = [int(n) for n in _INDEX.findall(rest)]
     bare = _INDEX.sub("", rest)
     known = keys(TABLES[id])
+    if bare not in known and _OFFSET.fullmatch(bare):
+        return rest  # an offset that depends on firmware or dimensions: the layout knows it
     if bare not in known:
         plain = ".".join(word for word in bare.split(".") if not word.isdigit())
         if plain in known or _is_array(TABLES[id].fields, plain):
@@ -88,9 +92,24 @@ def _path(id: str, rest: str) -> str:
             f"near it there are {near}" if near else f"osgp-fast tables {id} lists its fields",
             got=rest,
         )
+    return _numbered(id, known[bare], indices)
+
+
+def _at(layout: Layout, id: str, offset: int, bit: str | None, indices: list[int]) -> str | None:
+    """The path of the field that this meter has at an offset (in element 0 of arrays), or of a bit there."""
+    for leaf in layout.leaves:
+        if leaf.offset == offset and (
+            leaf.bits[0] == int(bit) if leaf.bits and bit else leaf.bits is None and bit is None
+        ):
+            return _numbered(id, leaf.path, [*leaf.packed, *indices])
+    return None
+
+
+def _numbered(id: str, path: str, indices: list[int]) -> str:
+    """A path of the catalogue with an element for every array: those given, else 0."""
     words: list[str] = []
     rows = TABLES[id].fields
-    for word in known[bare].split("."):
+    for word in path.split("."):
         words.append(word)
         row = next((row for row in rows if row.name == word), None)
         if row is None:

@@ -65,6 +65,39 @@ def _self_read_head(data: bytes) -> _Head:
     return _Head(data, data[1], data[2], int.from_bytes(data[3:5], "little"))
 
 
+def _mbus_head(width: int) -> Callable[[bytes], _Head]:
+    """ET45 counts in bytes, ET74 in words; the sequence number has two bytes in both (MEP guide pp. 119, 176)."""
+
+    def parse(data: bytes) -> _Head:
+        valid, last = (int.from_bytes(data[1 + i * width : 1 + (i + 1) * width], "little") for i in (0, 1))
+        at = 1 + 2 * width
+        return _Head(data, valid, last, int.from_bytes(data[at : at + 2], "little"))
+
+    return parse
+
+
+#: ET45 and ET74: number, bytes of the header, width of its counts.
+MBUS_LOGS: Final = {"ET45": (2048 + 45, 6, 1), "ET74": (2048 + 74, 9, 2)}
+
+
+def mbus_log_images(store: Store, id: str) -> Talk[list[TableImage]]:
+    """The header of ET45 or ET74 and the entries that hold something; the whole table where its entries' places are unclear."""
+    number, size, width = MBUS_LOGS[id]
+    header = yield from store.part_image(number, 0, size)
+    layout = yield from store.layout(id)
+    places = [
+        leaf for path, leaves in layout.by_path.items() if path.startswith("entry.") for leaf in leaves if leaf.axes
+    ]
+    if "ET36" not in store.held or layout.missing is not None or not places or not places[0].axes[0].count:
+        return [(yield from store.whole(number))]
+    axis = places[0].axes[0]
+    return (
+        yield from _Log(store, _Shape(number, size, axis.stride, axis.count, None), _mbus_head(width), None).read(
+            header
+        )
+    )
+
+
 def events_images(store: Store, since: datetime | None, logs: Sequence[str]) -> Talk[list[TableImage]]:
     """The images that give the entries of the logs, later ones than ``since`` only."""
     yield from store.need(("BT00", "BT01", "BT71"))

@@ -113,7 +113,13 @@ def mbus(store: Store) -> Talk[list[TableImage]]:
     yield from store.need(("BT00", "BT01", *(id for id in dimensions if id.startswith("ET"))))
     out: list[TableImage] = []
     for id in MBUS_DATA:
-        out += yield from _table(store, id, required=False)
+        if id in rings.MBUS_LOGS:
+            try:
+                out += yield from rings.mbus_log_images(store, id)
+            except InappropriateActionRequested as error:
+                store.note(TABLES[id].number, error)
+        else:
+            out += yield from _table(store, id, required=False)
     return store.compose(out)
 
 

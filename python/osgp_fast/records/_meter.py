@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .. import codec, layout
 from .._numbers import integer_at
-from ..catalog import TABLES, _expr, sources
+from ..catalog import TABLES, _expr, extended_sources, sources
 from ..image import Read, TableImage, join
 from ..layout import Layout, MissingDimension
 from ..reject import Reject
@@ -46,7 +46,7 @@ _SOURCES: Final[dict[int, Source]] = {}
 
 
 def source(id: int | None) -> Source:
-    """The names of an 8-bit or extended source ID; type 0 of the extended ones is the 8-bit ID itself."""
+    """The names of a source ID: of the extended ones type 0 is the 8-bit ID itself, type 4 an M-Bus or MEP value."""
     if not _SOURCES:
         for row in sources():
             _SOURCES[row["id"]] = Source(
@@ -57,6 +57,7 @@ def source(id: int | None) -> Source:
                 row["energy_register_unit"],
                 row["kind"] in _CUMULATIVE,
             )
+        _SOURCES.update((id, Source(id, quantity)) for id, quantity in extended_sources())
     if id is None:
         return Source(None)
     return _SOURCES.get(id) or Source(id)

@@ -26,10 +26,13 @@ from .events import (
     Terminate,
     Write,
 )
+from .mep import MepConnection
 from .message import PED
 from .refusals import GeneralError, InvalidServiceSequenceState, ServiceNotSupported
 
 T = TypeVar("T")
+#: A client of either port; `read`, `write` and `hang_up` are the same for both.
+Client = Connection | MepConnection
 #: Yields requests, is sent answers, returns a result.
 Dialogue = Generator[Request, Response, T]
 
@@ -61,7 +64,7 @@ def log_on(password: bytes | None, *, user_id: int = 0, user: bytes = b"osgp-fas
         yield Security(password)
 
 
-def read(connection: Connection, table: int, offset: int = 0, count: int | None = None) -> Dialogue[Data]:
+def read(connection: Client, table: int, offset: int = 0, count: int | None = None) -> Dialogue[Data]:
     """Read a table whole, or some bytes of it in as many partial reads as they take."""
     if count is None:
         whole = yield Read(table)
@@ -80,14 +83,14 @@ def read(connection: Connection, table: int, offset: int = 0, count: int | None 
     return Data(b"".join(parts), ped)
 
 
-def write(connection: Connection, table: int, data: bytes, offset: int = 0, ped: bytes = b"") -> Dialogue[None]:
+def write(connection: Client, table: int, data: bytes, offset: int = 0, ped: bytes = b"") -> Dialogue[None]:
     """Write some bytes of a table, from ``offset`` on, in as many partial writes as they take."""
     most = max(connection.max_write - len(ped), 1)
     for start in range(0, len(data), most):
         yield Write(table, data[start : start + most], offset + start, ped)
 
 
-def hang_up(connection: Connection) -> Dialogue[None]:
+def hang_up(connection: Client) -> Dialogue[None]:
     """Log off and terminate, as far as the session got."""
     if connection.state is State.SESSION:
         yield Logoff()

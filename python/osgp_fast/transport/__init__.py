@@ -13,8 +13,11 @@ Client::
 `AsyncLine` is the same with ``await``. Errors: `session.Refused` and its subclasses for a meter that says no,
 TransportError ("port.*", "line.*") for the line, RemoteProtocolError ("session.*") for a strange answer.
 
-Meter: ``serve(port, Responder(Connection(Role.METER), handler))`` on a port, a client of a `Listener` (``socket://``), or
-a `PtyPort`; `LinePort` puts a paced or bad line before either.
+MEP: ``with MepLine(open_mep("mep:/dev/ttyS0"), MepConnection(key, entropy=os.urandom)) as line: line.run(dialogue.read(
+connection, 23, 0, 44))``; ``line.listen(seconds)`` waits for an alert. `AsyncMepLine` is the same with ``await``.
+
+Meter: ``serve(port, Responder(Connection(Role.METER), handler))``, or a `MepResponder`, on a port, a client of a `Listener`
+(``socket://``), or a `PtyPort`; `LinePort` puts a paced or bad line before either.
 
 Tests: ``MemoryPort(machine, clock)`` has a machine at its other end and a clock of its own, ``BadLine`` makes either
 direction bad, ``SharedPort`` is a meter that shares its port with MEP. ``TracePort(port, file)`` records any port as a log
@@ -23,8 +26,9 @@ that `osgp_fast.decode` reads.
 
 from __future__ import annotations
 
-from .adrive import AsyncLine
-from .drive import Line, serve
+from ..errors import UsageError
+from .adrive import AsyncLine, AsyncMepLine
+from .drive import Line, MepLine, serve
 from .faults import BadLine, Faults, SharedPort
 from .listen import LinePort, Listener, PtyPort, SocketPort
 from .memory import MemoryPort, VirtualClock, Wire
@@ -33,6 +37,7 @@ from .trace import TracePort
 
 __all__ = [
     "AsyncLine",
+    "AsyncMepLine",
     "BadLine",
     "Clock",
     "Faults",
@@ -40,6 +45,7 @@ __all__ = [
     "LinePort",
     "Listener",
     "MemoryPort",
+    "MepLine",
     "Port",
     "PtyPort",
     "SharedPort",
@@ -47,6 +53,8 @@ __all__ = [
     "TracePort",
     "VirtualClock",
     "Wire",
+    "mep_name",
+    "open_mep",
     "open_port",
     "serve",
 ]
@@ -57,3 +65,28 @@ def open_port(name: str, *, baud: int = 9600, rts: bool = True, dtr: bool = True
     from .serial import SerialPort  # pyserial is imported only where a real port is opened
 
     return SerialPort(name, baud=baud, rts=rts, dtr=dtr)
+
+
+#: What stands before the name of a port to say that it is a MEP port.
+MEP = "mep:"
+
+
+def mep_name(name: str) -> str | None:
+    """The port behind ``mep:``; None where the name says nothing of MEP, so that it is an optical port."""
+    return name[len(MEP) :] if name[: len(MEP)].lower() == MEP else None
+
+
+def open_mep(name: str, *, baud: int = 9600, rts: bool = True, dtr: bool = True) -> Port:
+    """Open the port that ``mep:`` stands before (``mep:/dev/ttyS0``, ``mep:socket://host:port``), 8N1 as MEP wants it.
+
+    Raises: UsageError "usage.port" for a name that does not begin with ``mep:`` or ends there; TransportError ("port.*").
+    """
+    port = mep_name(name)
+    if not port:
+        raise UsageError(
+            "usage.port",
+            f"{name!r} is no MEP port",
+            "write mep: and a device or URL behind it: mep:/dev/ttyS0, mep:socket://host:port",
+            got=name,
+        )
+    return open_port(port, baud=baud, rts=rts, dtr=dtr)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from ..errors import OsgpError
-from ..session import Connection, Request, Response, dialogue
+from ..session import Connection, MepConnection, Request, Response, dialogue
 from ..session.dialogue import Dialogue
-from .drive import put, result, step
+from .drive import C, put, result, step
 from .port import Clock, Port
 
 T = TypeVar("T")
+#: A thread that listens looks up so often: a cancelled wait leaves it no longer than that.
+LISTEN_S: Final = 0.25
 
 
-class AsyncLine:
-    """A client on a port: awaitable requests with results. A cancelled request gives the session up."""
+class BaseAsyncLine(Generic[C]):
+    """What is the same on either port."""
 
-    def __init__(self, port: Port, connection: Connection, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, port: Port, connection: C, *, clock: Clock = time.monotonic) -> None:
         self.port = port
-        self.connection = connection
+        self.connection: C = connection
         self.clock = clock
 
     async def ask(self, request: Request) -> Response:
@@ -65,8 +67,29 @@ class AsyncLine:
             self.connection.close(self.clock())
             await asyncio.to_thread(self.port.close)
 
-    async def __aenter__(self) -> AsyncLine:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.hang_up()
+
+
+class AsyncLine(BaseAsyncLine[Connection]):
+    """A client on an optical port: awaitable requests with results. A cancelled request gives the session up."""
+
+
+class AsyncMepLine(BaseAsyncLine[MepConnection]):
+    """A client on a MEP port: awaitable requests with results. A cancelled request gives the TLS session up."""
+
+    async def listen(self, seconds: float) -> bool:
+        """Wait for an alert, at most so long: whether there was one, now or since the last time."""
+        end = self.clock() + seconds
+        while not self.connection.take_alert():
+            left = end - self.clock()
+            if left <= 0:
+                return False
+            data = await asyncio.to_thread(self.port.read, min(left, LISTEN_S))
+            now = self.clock()
+            out = self.connection.receive(data, now) if data else self.connection.tick(now)
+            await asyncio.to_thread(put, self.port, self.connection, out)
+        return True

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TypeVar
+from typing import Generic, Self, TypeVar
 
 from ..errors import OsgpError
-from ..session import Connection, Failed, Machine, Refusal, Request, Response, dialogue, refusal
+from ..session import Connection, Failed, Machine, MepConnection, Refusal, Request, Response, dialogue, refusal
 from ..session.dialogue import Dialogue
 from .port import Clock, Port
 
 T = TypeVar("T")
+C = TypeVar("C", Connection, MepConnection)
 
 
 def put(port: Port, machine: Machine, data: bytes) -> None:
@@ -30,15 +31,12 @@ def step(port: Port, machine: Machine, clock: Clock) -> None:
     put(port, machine, machine.receive(data, now) if data else machine.tick(now))
 
 
-class Line:
-    """A client on a port: requests with results.
+class BaseLine(Generic[C]):
+    """What is the same on either port."""
 
-    ``with Line(port) as line: line.run(dialogue.connect()); ...`` hangs up at the end, also after an error.
-    """
-
-    def __init__(self, port: Port, connection: Connection, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, port: Port, connection: C, *, clock: Clock = time.monotonic) -> None:
         self.port = port
-        self.connection = connection
+        self.connection: C = connection
         self.clock = clock
 
     def ask(self, request: Request) -> Response:
@@ -83,13 +81,36 @@ class Line:
                 return
             step(self.port, self.connection, self.clock)
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hang_up()
+
+
+class Line(BaseLine[Connection]):
+    """A client on an optical port: requests with results.
+
+    ``with Line(port) as line: line.run(dialogue.connect()); ...`` hangs up at the end, also after an error.
+    """
+
+
+class MepLine(BaseLine[MepConnection]):
+    """A client on a MEP port: requests with results. Hanging up ends a TLS session."""
+
+    def listen(self, seconds: float) -> bool:
+        """Wait for an alert, at most so long: whether there was one, now or since the last time."""
+        end = self.clock() + seconds
+        while not self.connection.take_alert():
+            left = end - self.clock()
+            if left <= 0:
+                return False
+            data = self.port.read(left)
+            now = self.clock()
+            put(self.port, self.connection, self.connection.receive(data, now) if data else self.connection.tick(now))
+        return True
 
 
 def result(event: object, request: Request) -> Response:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
+from .. import codec
 from ..errors import UsageError
 from .config import MeterConfig, standard_sets
 from .firmware import Firmware
 from .meter import VirtualMeter
+from .tables import identity
 from .truth import LEFT_OUT, to_json
 from .world import HOUSEHOLDS
 
@@ -66,7 +68,10 @@ class Plan:
 
 
 #: What names its owner, and so is made anew for every meter.
-_PERSONAL: Final = ("BT01", "ET03")
+_PERSONAL: Final[Mapping[str, Callable[[MeterConfig], dict[str, Any]]]] = {
+    "BT01": identity.made_as,
+    "ET03": identity.named_by_utility,
+}
 
 
 class Street:
@@ -83,6 +88,8 @@ class Street:
         self._same: dict[str, bytes] = {}
         self._ahead: dict[str, tuple[int, int, int]] = {}
         step = second.config.ahead
+        known = first.dimensions(first.start)
+        self._layouts = {id: known.layout(id) for id in _PERSONAL}
         others = second.images(first.start)
         for id, data in first.images(first.start).items():
             if data == others[id] or id in _PERSONAL:
@@ -93,10 +100,9 @@ class Street:
 
     def images(self, config: MeterConfig) -> dict[str, bytes]:
         """The tables of one of the meters, by id."""
-        meter = VirtualMeter(config, installed=0)
-        out: dict[str, bytes] = {}
-        for id, data in self._same.items():
-            out[id] = meter.make(id, 0) if id in _PERSONAL else data
+        out = dict(self._same)
+        for id, layout in self._layouts.items():
+            out[id] = codec.encode(layout, _PERSONAL[id](config), table=id)
         for id, (base, ones, size) in self._ahead.items():
             out[id] = (base + config.ahead * ones).to_bytes(size, "little")
         return out
@@ -161,7 +167,7 @@ class _Dump:
 
     def __enter__(self) -> _Dump:
         if self._path.suffix == ".tar":
-            self._archive = tarfile.open(self._path, "w")  # closed in __exit__
+            self._archive = tarfile.open(self._path, "w", format=tarfile.USTAR_FORMAT)  # closed in __exit__
         else:
             self._path.mkdir(parents=True, exist_ok=True)
         return self

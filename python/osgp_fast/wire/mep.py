@@ -152,7 +152,7 @@ def find(data: bytes) -> list[tuple[int, int]]:
         start = at + LENGTH
         end = start + size
         if 3 <= size <= MAX_BODY and end <= len(data):
-            if (end == len(data) and size > DIGEST) or _plausible(data[start:end]):
+            if (end == len(data) and size > DIGEST) or plausible(data[start:end]):
                 found.append((at, end))
                 at = end
                 continue
@@ -163,7 +163,7 @@ def find(data: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _plausible(body: bytes) -> bool:
+def plausible(body: bytes) -> bool:
     """Whether a body in clear adds up, or is a TLS record. Source: MEP guide pp. 3-8, 12."""
 
     def counted(at: int, tail: int) -> bool:

@@ -47,6 +47,7 @@ fn begin(plan: &Plan, job: &Job) -> Tally {
     tally.notes = plan.notes;
     tally.noise_bytes = plan.noise_bytes;
     tally.repeated_packets = plan.repeated_packets;
+    tally.mep_messages = plan.mep_messages;
     tally
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use osgp::reject::{MAX_DATA, Reject};
 use osgp::scan::Wrap;
+use osgp::security::Key;
 
 use crate::columns_file::{ColumnsFile, Format};
 use crate::error::{Error, OpenError, plain};
@@ -30,6 +31,8 @@ pub struct OpenOptions {
     pub zone: Zone,
     /// Byte stuffing around a capture's packets.
     pub wrap: Wrap,
+    /// Keys of the MEP port, for captures of it.
+    pub keys: Vec<Key>,
     /// Where scattered inputs and compressed archives are unpacked.
     pub tmp: PathBuf,
     /// What cannot be opened becomes a reject.
@@ -38,7 +41,14 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { meter: None, zone: Zone::default(), wrap: Wrap::None, tmp: std::env::temp_dir(), skip_unreadable: false }
+        Self {
+            meter: None,
+            zone: Zone::default(),
+            wrap: Wrap::None,
+            keys: Vec::new(),
+            tmp: std::env::temp_dir(),
+            skip_unreadable: false,
+        }
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) notes: u64,
     pub(crate) noise_bytes: u64,
     pub(crate) repeated_packets: u64,
+    /// MEP messages for which no key was given.
+    pub(crate) mep_messages: u64,
     /// Bytes of images, as far as known beforehand (a file's size where it is streamed).
     pub(crate) bytes: u64,
 }
@@ -146,6 +148,7 @@ impl Inputs {
                 notes: self.found.notes,
                 noise_bytes: 0,
                 repeated_packets: 0,
+                mep_messages: 0,
                 bytes: 0,
             },
             by_label: HashMap::new(),
@@ -200,6 +203,7 @@ impl Inputs {
                         stem: &stem,
                         meter: over,
                         wrap: options.wrap,
+                        keys: &options.keys,
                         local_to_utc: &utc,
                     };
                     indexer.capture(&path, size, &scan_options)?;
@@ -252,6 +256,9 @@ impl Indexer<'_> {
         self.plan.rejects.extend(capture.rejects);
         self.plan.noise_bytes += capture.noise_bytes;
         self.plan.repeated_packets += capture.repeated;
+        if options.keys.is_empty() {
+            self.plan.mep_messages += capture.mep_messages;
+        }
         for session in capture.sessions {
             let mut numbers: HashMap<u32, u32> = HashMap::new();
             for mut image in session.images {

@@ -39,6 +39,8 @@ pub struct Tally {
     pub noise_bytes: u64,
     /// Packets that came again.
     pub repeated_packets: u64,
+    /// MEP messages for which no key was given.
+    pub mep_messages: u64,
     long: bool,
 }
 
@@ -197,6 +199,7 @@ impl Tally {
         self.notes += other.notes;
         self.noise_bytes += other.noise_bytes;
         self.repeated_packets += other.repeated_packets;
+        self.mep_messages += other.mep_messages;
     }
 }
 

@@ -21,6 +21,8 @@ pub mod codec;
 pub mod columns;
 pub mod image;
 pub mod layout;
+mod mep_capture;
+mod mep_transaction;
 pub mod records;
 pub mod reject;
 pub mod scan;

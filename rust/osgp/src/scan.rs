@@ -5,9 +5,13 @@
 //! before it. Who speaks is told from what is said: a message's first byte is a request's code from 20 on and a
 //! response's below.
 //!
-//! What is only counted: single bytes, noise, packets sent again, and MEP messages between the packets (on meters of
-//! generation 2 and 3 both share the port; they need a key). What becomes a reject, always with code and bytes:
-//! data that was on the line and could not be used. Nothing shows a password: see [`c1218::mask_secrets`].
+//! MEP messages may stand between the packets (on meters of generation 2 and 3 both share the port) or alone. Given the keys
+//! they are opened (`mep_capture`), and their reads become images as those of the optical port do, and so do the reads of a
+//! transaction (ET52, ET53). Without a key they are counted.
+//!
+//! What is only counted: single bytes, noise, packets and messages sent again. What becomes a reject, always with code and
+//! bytes: data that was on the line and could not be used. Nothing shows a password: see [`c1218::mask_secrets`]; and
+//! nothing shows what was enciphered.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +19,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::image::{MAX_TABLE, TableId, TableImage};
+use crate::mep_capture::{self, How, Message, Problem, Source, looks_like_mep};
+use crate::mep_transaction::{ET52, ET53, Transaction};
 use crate::reject::{MAX_DATA, Reject};
+use crate::security::Key;
 use crate::text_log::{self, Chunk, Stamp};
 use crate::wire::c1218::{self, Assembler, Code, Control, HEADER, Outcome, Packets};
 use crate::wire::{mep, ppp, slip};
@@ -63,6 +70,8 @@ pub struct ScanOptions<'a> {
     pub meter: Option<&'a str>,
     /// Byte stuffing to take off.
     pub wrap: Wrap,
+    /// Those of the MEP port.
+    pub keys: &'a [Key],
     /// UTC microseconds of a log's time stamp without a zone.
     pub local_to_utc: &'a dyn Fn(i64) -> i64,
 }
@@ -93,17 +102,19 @@ pub struct Capture {
     pub acks: u64,
     /// NAK bytes.
     pub naks: u64,
-    /// What looks like MEP messages between the packets.
+    /// MEP messages; without a key that opens any, what looks like them.
     pub mep_messages: u64,
+    /// Those of them whose digest fits, or whose TLS records are deciphered.
+    pub mep_opened: u64,
 }
 
-/// Not one valid packet: this is no capture.
+/// Not one valid packet or message: this is no capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotRecognised;
 
 impl fmt::Display for NotRecognised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not one valid C12.18 packet is in it")
+        f.write_str("not one valid C12.18 packet or MEP message is in it")
     }
 }
 
@@ -112,9 +123,12 @@ impl std::error::Error for NotRecognised {}
 /// Read a capture.
 pub fn scan(data: &[u8], options: &ScanOptions<'_>) -> Result<Capture, NotRecognised> {
     let mut tracker = Tracker::new(options);
-    let streams = streams(data, options.wrap, &mut tracker.capture);
-    if streams.iter().all(|stream| stream.packets.is_empty()) {
-        return Err(NotRecognised);
+    let streams = streams(data, options.wrap, options.keys, &mut tracker.capture);
+    if streams.iter().all(|stream| stream.packets.is_empty() && stream.messages.is_empty()) {
+        if !streams.iter().any(|stream| looks_like_mep(&stream.bytes)) {
+            return Err(NotRecognised);
+        }
+        return Ok(tracker.closed(&streams));
     }
     let mut cursors: Vec<Cursor<'_>> = streams.iter().map(Cursor::new).collect();
     loop {
@@ -176,6 +190,9 @@ struct Stream<'a> {
     /// Where pieces of it stand in the file; empty if it is the file.
     chunks: Vec<Chunk>,
     packets: Packets,
+    messages: Vec<Message>,
+    /// Whether a key opens any message of the capture.
+    signed: bool,
     bad_frames: Vec<BadFrame>,
 }
 
@@ -201,16 +218,23 @@ impl Stream<'_> {
     }
 }
 
-fn streams<'a>(data: &'a [u8], wrap: Wrap, capture: &mut Capture) -> Vec<Stream<'a>> {
+fn streams<'a>(data: &'a [u8], wrap: Wrap, keys: &[Key], capture: &mut Capture) -> Vec<Stream<'a>> {
     let parts: Vec<(Cow<'a, [u8]>, Vec<Chunk>)> = if text_log::is_text(data) {
         text_log::parse(data).streams.into_iter().map(|s| (Cow::Owned(s.bytes), s.chunks)).collect()
     } else {
         vec![(Cow::Borrowed(data), Vec::new())]
     };
-    parts
+    let mut streams: Vec<Stream<'a>> = parts
         .into_iter()
         .map(|(bytes, chunks)| {
-            let mut stream = Stream { bytes, chunks, packets: Packets::default(), bad_frames: Vec::new() };
+            let mut stream = Stream {
+                bytes,
+                chunks,
+                packets: Packets::default(),
+                messages: Vec::new(),
+                signed: false,
+                bad_frames: Vec::new(),
+            };
             match wrap {
                 Wrap::None => {}
                 Wrap::Ppp => unwrap_ppp(&mut stream, capture),
@@ -219,7 +243,18 @@ fn streams<'a>(data: &'a [u8], wrap: Wrap, capture: &mut Capture) -> Vec<Stream<
             stream.packets = c1218::scan_packets(&stream.bytes);
             stream
         })
-        .collect()
+        .collect();
+    if !keys.is_empty() {
+        let sources: Vec<Source<'_>> = streams
+            .iter()
+            .map(|stream| Source { bytes: &stream.bytes, chunks: &stream.chunks, packets: &stream.packets })
+            .collect();
+        let found = mep_capture::read(&sources, keys);
+        for (stream, messages) in streams.iter_mut().zip(found.messages) {
+            (stream.messages, stream.signed) = (messages, found.signed);
+        }
+    }
+    streams
 }
 
 /// Bytes given to a decoder at once.
@@ -278,27 +313,29 @@ enum What {
     Packet(usize),
     Gap(usize, usize),
     BadFrame(usize),
+    Message(usize),
 }
 
 #[derive(Clone, Copy)]
 struct Item {
-    /// Where it stands in the file: a packet by its last byte, others by their first.
+    /// Where it stands in the file: a packet or message by its last byte, others by their first.
     order: u64,
     what: What,
 }
 
-/// Walks through a stream: packets, what is between them line by line, and frames left out.
+/// Walks through a stream: packets and messages, what is between them line by line, and frames left out.
 struct Cursor<'a> {
     stream: &'a Stream<'a>,
     at: usize,
     packet: usize,
+    message: usize,
     bad: usize,
     next: Option<Item>,
 }
 
 impl<'a> Cursor<'a> {
     fn new(stream: &'a Stream<'a>) -> Self {
-        Self { stream, at: 0, packet: 0, bad: 0, next: None }
+        Self { stream, at: 0, packet: 0, message: 0, bad: 0, next: None }
     }
 
     fn peek(&mut self) -> Option<Item> {
@@ -315,8 +352,19 @@ impl<'a> Cursor<'a> {
 
     fn advance(&mut self) -> Option<Item> {
         let stream = self.stream;
+        while stream.packets.position.get(self.packet).is_some_and(|start| *start < self.at as u64) {
+            self.packet += 1; // what looks like one inside a message that opens
+        }
         let packet = stream.packets.range(self.packet);
-        let mut stop = packet.as_ref().map_or(stream.bytes.len(), |range| range.start);
+        let message = stream
+            .messages
+            .get(self.message)
+            .filter(|message| packet.as_ref().is_none_or(|packet| message.start < packet.start));
+        let next = match message {
+            Some(message) => Some(message.start..message.end),
+            None => packet,
+        };
+        let mut stop = next.as_ref().map_or(stream.bytes.len(), |range| range.start);
         if let Some(frame) = stream.bad_frames.get(self.bad) {
             if frame.at <= self.at {
                 self.bad += 1;
@@ -332,10 +380,16 @@ impl<'a> Cursor<'a> {
             self.at = stop;
             return Some(Item { order: stream.place(start).0, what: What::Gap(start, stop) });
         }
-        let range = packet?;
+        let range = next?;
         self.at = range.end;
-        self.packet += 1;
-        Some(Item { order: stream.place(range.end - 1).0, what: What::Packet(self.packet - 1) })
+        let what = if message.is_some() {
+            self.message += 1;
+            What::Message(self.message - 1)
+        } else {
+            self.packet += 1;
+            What::Packet(self.packet - 1)
+        };
+        Some(Item { order: stream.place(range.end - 1).0, what })
     }
 }
 
@@ -357,6 +411,25 @@ enum Ask {
 }
 
 impl Ask {
+    /// What a request reads, if it is a read.
+    fn of(message: &[u8]) -> Option<Self> {
+        let code = message.first().copied().map(Code::from);
+        let table = message.get(1..3).and_then(|b| b.first_chunk()).map(|b| u16::from_be_bytes(*b));
+        match (code, table) {
+            (Some(Code::FullRead), Some(table)) => Some(Self::Full { table }),
+            (Some(Code::PartialRead), Some(table)) => match message.get(3..8) {
+                Some(&[a, b, c, d, e]) => Some(Self::Partial {
+                    table,
+                    offset: u32::from_be_bytes([0, a, b, c]),
+                    count: u16::from_be_bytes([d, e]),
+                }),
+                _ => Some(Self::Index { table: Some(table) }),
+            },
+            (Some(Code::FullRead | Code::PartialRead | Code::IndexRead(_)), table) => Some(Self::Index { table }),
+            _ => None,
+        }
+    }
+
     fn table(self) -> Option<TableId> {
         match self {
             Self::Full { table } | Self::Partial { table, .. } => Some(TableId(i32::from(table))),
@@ -429,16 +502,25 @@ struct Tracker<'a> {
     rejects: Vec<Reject>,
     /// Answers that were lost, unless the same thing is read again in this session.
     lost: Vec<(Ask, Reject)>,
+    /// Of the MEP port: the read that waits for its answer, and the transaction under way.
+    mep_ask: Option<Ask>,
+    transaction: Transaction,
+    /// The last message that no key opens: what comes right after may be the same once more.
+    hurt: Option<Vec<u8>>,
+    /// Messages that no key opens, where none opens at all.
+    shut: Evidence,
 }
 
 /// Where a message came from.
 #[derive(Clone, Copy)]
-struct Place {
+struct Place<'a> {
     /// Position in the file of its first packet.
     file: u64,
     /// Position of its data, if it stands in the file as it is.
     data: Option<i64>,
     time: Option<i64>,
+    /// What stood on the line, of a message whose digest or TLS vouches for it.
+    raw: Option<&'a [u8]>,
 }
 
 impl<'a> Tracker<'a> {
@@ -454,6 +536,10 @@ impl<'a> Tracker<'a> {
             serial: [None; SERIAL],
             rejects: Vec::new(),
             lost: Vec::new(),
+            mep_ask: None,
+            transaction: Transaction::default(),
+            hurt: None,
+            shut: Evidence::default(),
         }
     }
 
@@ -467,6 +553,7 @@ impl<'a> Tracker<'a> {
     fn item(&mut self, stream: &Stream<'_>, line: usize, item: Item) {
         match item.what {
             What::Packet(i) => self.packet(stream, line, i),
+            What::Message(i) => self.message(stream, &stream.messages[i]),
             What::Gap(start, stop) => self.gap(stream, start..stop),
             What::BadFrame(i) => {
                 let frame = &stream.bad_frames[i];
@@ -510,7 +597,14 @@ impl<'a> Tracker<'a> {
             let mut from = at;
             for message in mep::find(&gap[at..packet]) {
                 self.other(&gap[from..at + message.start], file_of(from), time);
-                self.capture.mep_messages += u64::from(message.len() > mep::LENGTH);
+                if message.len() > mep::LENGTH {
+                    self.capture.mep_messages += 1;
+                    if !self.options.keys.is_empty() && !stream.signed {
+                        let start = at + message.start;
+                        let raw = &gap[start..at + message.end];
+                        self.shut.add(raw, raw.len(), file_of(start), time);
+                    }
+                }
                 from = at + message.end;
             }
             self.other(&gap[from..packet], file_of(from), time);
@@ -623,39 +717,26 @@ impl<'a> Tracker<'a> {
                 self.messages[sender] += 1;
                 let whole = !control.multi() && stream.chunks.is_empty();
                 let data = whole.then(|| (range.start + HEADER) as i64);
-                let place = Place { file: start, data, time };
+                let place = Place { file: start, data, time, raw: None };
                 if sender == ASKS { self.asked(&message) } else { self.answered(&message, place) }
             }
         }
     }
 
     fn asked(&mut self, message: &[u8]) {
+        self.mep_give_up();
         self.give_up();
         let code = message.first().copied().map(Code::from);
         if code == Some(Code::Identify) {
             self.close();
         }
-        let table = message.get(1..3).and_then(|b| b.first_chunk()).map(|b| u16::from_be_bytes(*b));
-        let ask = match (code, table) {
-            (Some(Code::FullRead), Some(table)) => Some(Ask::Full { table }),
-            (Some(Code::PartialRead), Some(table)) => match message.get(3..8) {
-                Some(&[a, b, c, d, e]) => Some(Ask::Partial {
-                    table,
-                    offset: u32::from_be_bytes([0, a, b, c]),
-                    count: u16::from_be_bytes([d, e]),
-                }),
-                _ => Some(Ask::Index { table: Some(table) }),
-            },
-            (Some(Code::FullRead | Code::PartialRead | Code::IndexRead(_)), table) => Some(Ask::Index { table }),
-            _ => None,
-        };
-        self.request = Some(Request { ask, answered: false });
+        self.request = Some(Request { ask: Ask::of(message), answered: false });
         if matches!(code, Some(Code::Logoff | Code::Terminate)) {
             self.close();
         }
     }
 
-    fn answered(&mut self, message: &[u8], place: Place) {
+    fn answered(&mut self, message: &[u8], place: Place<'_>) {
         let ask = self.unanswered();
         let known = match &mut self.request {
             Some(request) if !request.answered => {
@@ -668,7 +749,7 @@ impl<'a> Tracker<'a> {
             self.evidence = Evidence::default();
             self.lost.retain(|(lost, _)| *lost != ask);
             if message.first() == Some(&0) {
-                self.read(ask, message, place);
+                self.read(ask, message, place, false);
             }
         } else if !known && has_payload(message) {
             self.bad_frame();
@@ -681,20 +762,188 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    /// The answer to a read.
-    fn read(&mut self, ask: Ask, message: &[u8], place: Place) {
+    // ---- messages of the MEP port
+
+    /// A MEP message, opened or not.
+    fn message(&mut self, stream: &Stream<'_>, message: &Message) {
+        if message.what == mep_capture::What::Alert {
+            return;
+        }
+        let raw = &stream.bytes[message.start..message.end];
+        self.capture.mep_messages += 1;
+        self.capture.mep_opened += u64::from(message.authentic && message.body.is_some());
+        if message.repeated {
+            self.capture.repeated += 1;
+            return;
+        }
+        let clear = message.how == How::Clear && stream.chunks.is_empty();
+        let place = Place {
+            file: stream.place(message.start).0,
+            data: clear.then_some((message.start + mep::LENGTH) as i64),
+            time: self.time(stream.place(message.end - 1).1),
+            raw: Some(raw),
+        };
+        if message.what == mep_capture::What::Unknown {
+            return self.mep_unknown(message.problem.clone(), raw, place);
+        }
+        let hurt = self.hurt.take();
+        if message.what == mep_capture::What::Request {
+            if let Some(hurt) = hurt
+                && nearly(&hurt, raw)
+                && self.rejects.last().is_some_and(|reject| reject.data == hurt)
+            {
+                self.rejects.pop();
+                self.capture.repeated += 1;
+            }
+            self.messages[ASKS] += 1;
+            self.mep_give_up();
+            let body = message.body.as_deref().unwrap_or_default();
+            self.mep_ask = Ask::of(body);
+            self.mep_write(body);
+        } else {
+            self.messages[ANSWERS] += 1;
+        }
+        if let Some(problem) = &message.problem {
+            self.reject(Reject::new(problem.code, problem.reason.clone()), raw, None, place);
+        }
+        if message.what == mep_capture::What::Answer {
+            self.mep_answered(message, place);
+        }
+    }
+
+    /// A message that no key opens, while others are opened.
+    fn mep_unknown(&mut self, problem: Option<Problem>, raw: &[u8], place: Place<'_>) {
+        let Some(problem) = problem else { return };
+        let ask = self.mep_ask.take();
+        self.reject(Reject::new(problem.code, problem.reason), raw, ask, place);
+        match ask {
+            None => self.hurt = Some(raw.to_vec()),
+            // It stands where the answer was to be; that may come again.
+            Some(ask) => self.lost.extend(self.rejects.pop().map(|reject| (ask, reject))),
+        }
+    }
+
+    fn mep_answered(&mut self, message: &Message, place: Place<'_>) {
+        if !message.late {
+            self.mep_ask = None;
+            self.forget_evidence();
+        }
+        let (Some(ask), Some(body)) = (message.request.as_deref().and_then(Ask::of), &message.body) else { return };
+        self.lost.retain(|(lost, _)| *lost != ask);
+        if body.first() == Some(&0) {
+            self.read(ask, body, place, false);
+        }
+    }
+
+    /// Follow what is written to ET52.
+    fn mep_write(&mut self, message: &[u8]) {
+        let Some((&[code, high, low], rest)) = message.split_first_chunk() else { return };
+        if TableId(i32::from(u16::from_be_bytes([high, low]))) != ET52 {
+            return;
+        }
+        match (code, rest) {
+            (0x40, [_, _, data @ ..]) => self.transaction.write(0, data),
+            (0x4F, [a, b, c, _, _, data @ ..]) => {
+                self.transaction.write(u32::from_be_bytes([0, *a, *b, *c]) as usize, data);
+            }
+            _ => {}
+        }
+    }
+
+    /// What was read from ET53: the reads in it are reads.
+    fn transacted(&mut self, ask: Ask, data: &[u8], place: Place<'_>) {
+        let Ok(pairs) = self.transaction.read(usize::try_from(ask.offset()).unwrap_or(usize::MAX), data) else {
+            let reject = Reject::new(
+                "mep.transaction",
+                "the responses of a transaction whose requests were not written to ET52 in the capture: their tables are \
+                 unknown; capture both",
+            );
+            return self.reject(reject, data, Some(ask), place);
+        };
+        for (request, response) in pairs {
+            if let Some(ask) = Ask::of(&request)
+                && response.first() == Some(&0)
+            {
+                self.read(ask, &response, Place { data: None, ..place }, true);
+            }
+        }
+    }
+
+    /// Something else is asked at the MEP port: what was asked before is not answered any more.
+    fn mep_give_up(&mut self) {
+        if let Some(ask) = self.mep_ask.take()
+            && self.evidence.len > mep::DIGEST as u64
+        {
+            let evidence = std::mem::take(&mut self.evidence);
+            let fcs = evidence.fcs;
+            let reject = self.evidence_reject("mep.damaged", Some(ask), &evidence);
+            self.lost.push((ask, reject));
+            if fcs || self.unanswered().is_some() {
+                self.evidence = evidence;
+            }
+        }
+        self.forget_evidence();
+    }
+
+    /// Noise at the MEP port is no answer at the optical one.
+    fn forget_evidence(&mut self) {
+        if self.unanswered().is_none() && !self.evidence.fcs {
+            self.evidence = Evidence::default();
+        }
+    }
+
+    /// A capture of MEP traffic alone, of which nothing opens.
+    fn closed(mut self, streams: &[Stream<'_>]) -> Capture {
+        for stream in streams {
+            self.shut.add(&stream.bytes, stream.bytes.len(), stream.place(0).0, None);
+            let messages = mep::find(&stream.bytes);
+            self.capture.mep_messages += messages.iter().filter(|message| message.len() > mep::LENGTH).count() as u64;
+        }
+        self.mep_shut(if self.options.keys.is_empty() { "mep.no_key" } else { "mep.wrong_key" });
+        self.close();
+        self.capture
+    }
+
+    /// One reject for all that no key opens.
+    fn mep_shut(&mut self, code: &'static str) {
+        let why = match code {
+            "mep.no_key" => {
+                "this looks like MEP traffic; give the key with --key HEX, once for each, or in OSGP_MEP_KEY"
+            }
+            _ => {
+                "MEP traffic that none of the keys opens; check the key and which meter it belongs to, and that both \
+                 directions were captured"
+            }
+        };
+        let mut shut = std::mem::take(&mut self.shut);
+        mask_if_packet(&mut shut.bytes);
+        let reject = Reject::new(code, why)
+            .item("MEP messages")
+            .input(&self.options.input)
+            .offset(shut.file as i64)
+            .data(&shut.bytes)
+            .length(shut.len as i64)
+            .read_at(shut.time);
+        self.rejects.push(reject);
+    }
+
+    /// The answer to a read; `nested`: in a transaction.
+    fn read(&mut self, ask: Ask, message: &[u8], place: Place<'_>, nested: bool) {
         let Some(table) = ask.table() else {
             return self.unsupported(ask, message, place);
         };
+        let signed = place.raw.is_some(); // a digest or TLS vouches for it: there is no checksum
         let count = message.get(1..3).and_then(|b| b.first_chunk()).map(|b| usize::from(u16::from_be_bytes(*b)));
-        let body = message.get(RESPONSE_HEAD..);
-        let (Some(count), Some([data @ .., checksum])) = (count, body) else {
+        let parts = message.get(RESPONSE_HEAD..).and_then(|body| match body.split_last() {
+            _ if signed => Some((body, 0)),
+            Some((checksum, data)) => Some((data, *checksum)),
+            None => None,
+        });
+        let (Some(count), Some((data, checksum))) = (count, parts) else {
+            let what = if signed { "count" } else { "count and checksum" };
             let reject = Reject::new(
                 "capture.count",
-                format!(
-                    "an answer of {} bytes is too short for count and checksum; read the table again",
-                    message.len()
-                ),
+                format!("an answer of {} bytes is too short for {what}; read the table again", message.len()),
             );
             return self.reject(reject, message, Some(ask), place);
         };
@@ -705,8 +954,8 @@ impl<'a> Tracker<'a> {
             );
             return self.reject(reject, message, Some(ask), place);
         }
-        let sum = data.iter().fold(*checksum, |sum, &byte| sum.wrapping_add(byte));
-        if sum != 0 {
+        let sum = data.iter().fold(checksum, |sum, &byte| sum.wrapping_add(byte));
+        if !signed && sum != 0 {
             let reject = Reject::new(
                 "capture.checksum",
                 format!(
@@ -765,9 +1014,12 @@ impl<'a> Tracker<'a> {
             input: self.options.input.clone(),
             position: place.data.map(|at| at + head),
         });
+        if signed && table == ET53 && !nested {
+            self.transacted(ask, data, place);
+        }
     }
 
-    fn unsupported(&mut self, ask: Ask, message: &[u8], place: Place) {
+    fn unsupported(&mut self, ask: Ask, message: &[u8], place: Place<'_>) {
         let reject = Reject::new(
             "capture.index_read",
             "a read by index or of the default table: where its bytes belong is not known; read by offset or the whole table",
@@ -775,11 +1027,11 @@ impl<'a> Tracker<'a> {
         self.reject(reject, message, Some(ask), place);
     }
 
-    fn reject(&mut self, reject: Reject, message: &[u8], ask: Option<Ask>, place: Place) {
+    fn reject(&mut self, reject: Reject, message: &[u8], ask: Option<Ask>, place: Place<'_>) {
         let mut reject = reject
             .item(format!("message at byte {}", place.file))
             .input(&self.options.input)
-            .data(message)
+            .data(place.raw.unwrap_or(message))
             .read_at(place.time);
         match ask.and_then(Ask::table) {
             Some(table) => reject = reject.table(table).offset(ask.map_or(0, Ask::offset)),
@@ -804,7 +1056,7 @@ impl<'a> Tracker<'a> {
             let evidence = std::mem::take(&mut self.evidence);
             if evidence.len >= SHORTEST {
                 let code = if evidence.fcs { "capture.fcs" } else { "capture.damaged" };
-                let reject = self.evidence_reject(code, Some(ask), evidence);
+                let reject = self.evidence_reject(code, Some(ask), &evidence);
                 self.lost.push((ask, reject));
             }
         }
@@ -816,12 +1068,12 @@ impl<'a> Tracker<'a> {
     fn bad_frame(&mut self) {
         let evidence = std::mem::take(&mut self.evidence);
         if evidence.fcs {
-            let reject = self.evidence_reject("capture.fcs", None, evidence);
+            let reject = self.evidence_reject("capture.fcs", None, &evidence);
             self.rejects.push(reject);
         }
     }
 
-    fn evidence_reject(&self, code: &'static str, ask: Option<Ask>, evidence: Evidence) -> Reject {
+    fn evidence_reject(&self, code: &'static str, ask: Option<Ask>, evidence: &Evidence) -> Reject {
         let what = match ask.and_then(Ask::table) {
             Some(table) => format!("the answer to a read of {table}"),
             None => "what came".to_owned(),
@@ -829,9 +1081,10 @@ impl<'a> Tracker<'a> {
         let why = match code {
             "capture.fcs" => "is in a frame with a bad FCS and does not come again; capture it again",
             "capture.truncated" => "is cut off at the end of the capture; let the capture run on",
+            "mep.damaged" => "is damaged or cut off and does not come again; capture it again",
             _ => "is damaged and does not come again; capture it again",
         };
-        let mut bytes = evidence.bytes;
+        let mut bytes = evidence.bytes.clone();
         if self.lines.iter().any(|line| line.assemblers[ASKS].under_way()) {
             bytes.fill(c1218::MASK); // whatever it is, it may be the rest of a password
         } else {
@@ -869,7 +1122,11 @@ impl<'a> Tracker<'a> {
 
     fn finish(mut self, streams: &[Stream<'_>]) -> Capture {
         self.truncated(streams);
+        self.mep_give_up();
         self.give_up_at_end();
+        if self.shut.len > 0 {
+            self.mep_shut("mep.wrong_key");
+        }
         self.close();
         let [asks, answers] = self.messages;
         if (asks == 0) != (answers == 0) {
@@ -895,7 +1152,7 @@ impl<'a> Tracker<'a> {
     fn truncated(&mut self, streams: &[Stream<'_>]) {
         for (i, stream) in streams.iter().enumerate() {
             let start = stream.packets.len().checked_sub(1).and_then(|last| stream.packets.range(last));
-            let start = start.map_or(0, |range| range.end);
+            let start = start.map_or(0, |range| range.end).max(stream.messages.last().map_or(0, |message| message.end));
             let tail = &stream.bytes[start..];
             let line = &mut self.lines[i];
             let under_way = line.assemblers[ANSWERS].under_way();
@@ -925,7 +1182,7 @@ impl<'a> Tracker<'a> {
                 evidence.add(&tail[cut..], tail.len() - cut, file, time);
             }
             let ask = self.unanswered();
-            let reject = self.evidence_reject("capture.truncated", ask, evidence);
+            let reject = self.evidence_reject("capture.truncated", ask, &evidence);
             self.rejects.push(reject);
             self.request = None;
             self.evidence = Evidence::default();
@@ -940,6 +1197,11 @@ impl<'a> Tracker<'a> {
             self.bad_frame();
         }
     }
+}
+
+/// Whether one may be the other with some damage.
+fn nearly(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).filter(|(a, b)| a != b).count() <= mep::DIGEST
 }
 
 /// Whether an answer carries data that a lost request asked for, rather than an acknowledgement or the answer to an
@@ -1038,7 +1300,10 @@ mod tests {
 
     fn scan_as(bytes: &[u8], wrap: Wrap) -> Result<Capture, NotRecognised> {
         let hour = |local: i64| local - 3_600_000_000;
-        scan(bytes, &ScanOptions { input: Arc::from("a.bin"), stem: "a", meter: None, wrap, local_to_utc: &hour })
+        scan(
+            bytes,
+            &ScanOptions { input: Arc::from("a.bin"), stem: "a", meter: None, wrap, keys: &[], local_to_utc: &hour },
+        )
     }
 
     fn captured(bytes: &[u8]) -> Capture {
@@ -1129,6 +1394,7 @@ mod tests {
             stem: "a",
             meter: Some("mine"),
             wrap: Wrap::None,
+            keys: &[],
             local_to_utc: &|local| local,
         };
         assert!(scan(&talk.bytes, &options).unwrap().sessions.iter().all(|session| session.label == "mine"));

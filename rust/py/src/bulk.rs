@@ -109,6 +109,7 @@ fn open_options(
     meter: Option<String>,
     tz: Option<&str>,
     wrap: Option<&str>,
+    keys: Option<Vec<Bound<'_, PyBytes>>>,
     tmp: Option<PathBuf>,
     skip_unreadable: bool,
 ) -> PyResult<OpenOptions> {
@@ -120,7 +121,8 @@ fn open_options(
         })?,
     };
     let tmp = tmp.unwrap_or_else(std::env::temp_dir);
-    Ok(OpenOptions { meter, zone, wrap, tmp, skip_unreadable })
+    let keys = crate::security::keys(py, &keys.unwrap_or_default())?;
+    Ok(OpenOptions { meter, zone, wrap, keys, tmp, skip_unreadable })
 }
 
 fn output(py: Python<'_>, path: PathBuf, directory: bool, format: &str, split: Option<u64>) -> PyResult<Output> {
@@ -210,6 +212,7 @@ fn summary<'py>(py: Python<'py>, tally: Tally, files: &[PathBuf]) -> PyResult<Bo
     skipped.set_item("tables_without_decoder", tally.tables_without_decoder)?;
     skipped.set_item("noise_bytes", tally.noise_bytes)?;
     skipped.set_item("repeated_packets", tally.repeated_packets)?;
+    skipped.set_item("mep_messages", tally.mep_messages)?;
     out.set_item("skipped", skipped)?;
     out.set_item("assumed", tally.assumed)?;
     let files: Vec<_> = files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
@@ -220,7 +223,7 @@ fn summary<'py>(py: Python<'py>, tally: Tally, files: &[PathBuf]) -> PyResult<Bo
 #[pyfunction]
 #[pyo3(signature = (
     inputs, kinds, out, directory, format, *, split=None, jobs=1, shape="long", delta=false, assume_defaults=false,
-    meter=None, tz=None, wrap=None, tmp=None, skip_unreadable=false, progress=None
+    meter=None, tz=None, wrap=None, keys=None, tmp=None, skip_unreadable=false, progress=None
 ))]
 #[allow(clippy::too_many_arguments)]
 fn decode_files<'py>(
@@ -238,12 +241,13 @@ fn decode_files<'py>(
     meter: Option<String>,
     tz: Option<&str>,
     wrap: Option<&str>,
+    keys: Option<Vec<Bound<'_, PyBytes>>>,
     tmp: Option<PathBuf>,
     skip_unreadable: bool,
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let job = job(py, &kinds, jobs, shape, delta, assume_defaults)?;
-    let options = open_options(py, meter, tz, wrap, tmp, skip_unreadable)?;
+    let options = open_options(py, meter, tz, wrap, keys, tmp, skip_unreadable)?;
     let output = output(py, out, directory, format, split)?;
     let control = Arc::new(Control::default());
     let (tally, files) = watched(py, &control, progress.as_ref(), move |control| {
@@ -256,7 +260,7 @@ fn decode_files<'py>(
 #[pyfunction]
 #[pyo3(signature = (
     inputs, kinds, *, first=5, jobs=1, shape="long", delta=false, assume_defaults=false, meter=None, tz=None, wrap=None,
-    tmp=None, skip_unreadable=false, progress=None
+    keys=None, tmp=None, skip_unreadable=false, progress=None
 ))]
 #[allow(clippy::too_many_arguments)]
 fn summarize<'py>(
@@ -271,12 +275,13 @@ fn summarize<'py>(
     meter: Option<String>,
     tz: Option<&str>,
     wrap: Option<&str>,
+    keys: Option<Vec<Bound<'_, PyBytes>>>,
     tmp: Option<PathBuf>,
     skip_unreadable: bool,
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, Bound<'py, PyList>)> {
     let job = job(py, &kinds, jobs, shape, delta, assume_defaults)?;
-    let options = open_options(py, meter, tz, wrap, tmp, skip_unreadable)?;
+    let options = open_options(py, meter, tz, wrap, keys, tmp, skip_unreadable)?;
     let control = Arc::new(Control::default());
     let (tally, heads, found) = watched(py, &control, progress.as_ref(), move |control| {
         let inputs = open(&inputs, options, control.flag())?;
@@ -409,7 +414,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[pyfunction]
 #[pyo3(signature = (
-    inputs, kind, *, jobs=1, shape="long", delta=false, assume_defaults=false, meter=None, tz=None, wrap=None, tmp=None,
+    inputs, kind, *, jobs=1, shape="long", delta=false, assume_defaults=false, meter=None, tz=None, wrap=None, keys=None, tmp=None,
     skip_unreadable=false, fail_on_reject=false, plain=false
 ))]
 #[allow(clippy::too_many_arguments)]
@@ -424,13 +429,14 @@ fn open_stream(
     meter: Option<String>,
     tz: Option<&str>,
     wrap: Option<&str>,
+    keys: Option<Vec<Bound<'_, PyBytes>>>,
     tmp: Option<PathBuf>,
     skip_unreadable: bool,
     fail_on_reject: bool,
     plain: bool,
 ) -> PyResult<BatchStream> {
     let job = job(py, &[kind], jobs, shape, delta, assume_defaults)?;
-    let options = open_options(py, meter, tz, wrap, tmp, skip_unreadable)?;
+    let options = open_options(py, meter, tz, wrap, keys, tmp, skip_unreadable)?;
     let control = Arc::new(Control::default());
     let stream = watched(py, &control, None, move |control| {
         Stream::start(open(&inputs, options, control.flag())?, job, plain, fail_on_reject)
@@ -574,17 +580,18 @@ impl Owned {
 }
 
 #[pyfunction]
-#[pyo3(signature = (inputs, *, meter=None, tz=None, wrap=None, tmp=None, skip_unreadable=false))]
+#[pyo3(signature = (inputs, *, meter=None, tz=None, wrap=None, keys=None, tmp=None, skip_unreadable=false))]
 fn read_images(
     py: Python<'_>,
     inputs: Vec<PathBuf>,
     meter: Option<String>,
     tz: Option<&str>,
     wrap: Option<&str>,
+    keys: Option<Vec<Bound<'_, PyBytes>>>,
     tmp: Option<PathBuf>,
     skip_unreadable: bool,
 ) -> PyResult<ImageReader> {
-    let options = open_options(py, meter, tz, wrap, tmp, skip_unreadable)?;
+    let options = open_options(py, meter, tz, wrap, keys, tmp, skip_unreadable)?;
     let control = Arc::new(Control::default());
     let reader = watched(py, &control, None, move |control| {
         let inputs = open(&inputs, options, control.flag())?;

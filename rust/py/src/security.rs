@@ -37,7 +37,7 @@ fn key(py: Python<'_>, bytes: &[u8]) -> PyResult<Key> {
     Key::new(bytes).map_err(|problem| error(py, "SecurityError", KeyLength::CODE, problem, ""))
 }
 
-fn keys(py: Python<'_>, all: &[Bound<'_, PyBytes>]) -> PyResult<Vec<Key>> {
+pub(crate) fn keys(py: Python<'_>, all: &[Bound<'_, PyBytes>]) -> PyResult<Vec<Key>> {
     all.iter().map(|bytes| key(py, bytes.as_bytes())).collect()
 }
 

@@ -185,7 +185,8 @@ type Row<'py> = (
 ///
 /// `tz_offset` is added to a time stamp without a zone to make it UTC, in microseconds.
 #[pyfunction]
-#[pyo3(signature = (data, stem, input, meter=None, wrap=None, tz_offset=0))]
+#[pyo3(signature = (data, stem, input, meter=None, wrap=None, tz_offset=0, keys=None))]
+#[allow(clippy::too_many_arguments)]
 fn scan_capture<'py>(
     py: Python<'py>,
     data: &[u8],
@@ -194,14 +195,19 @@ fn scan_capture<'py>(
     meter: Option<&str>,
     wrap: Option<&str>,
     tz_offset: i64,
+    keys: Option<Vec<Bound<'py, PyBytes>>>,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let wrap = match wrap {
         None => Wrap::None,
         Some(name) => Wrap::parse(name).ok_or_else(|| PyValueError::new_err("wrap is ppp, slip or none"))?,
     };
+    let keys = crate::security::keys(py, &keys.unwrap_or_default())?;
     let scanned = py.detach(|| {
         let to_utc = |local: i64| local.saturating_add(tz_offset);
-        scan::scan(data, &ScanOptions { input: Arc::from(input), stem, meter, wrap, local_to_utc: &to_utc })
+        scan::scan(
+            data,
+            &ScanOptions { input: Arc::from(input), stem, meter, wrap, keys: &keys, local_to_utc: &to_utc },
+        )
     });
     let Ok(capture) = scanned else { return Ok(None) };
     let bytes = |bytes: &[u8]| PyBytes::new(py, bytes);
@@ -253,6 +259,7 @@ fn scan_capture<'py>(
         ("acks", capture.acks),
         ("naks", capture.naks),
         ("mep_messages", capture.mep_messages),
+        ("mep_opened", capture.mep_opened),
     ] {
         result.set_item(name, count)?;
     }

@@ -145,6 +145,7 @@ ET15 = table(
     optical_read="MK, PK, RK",
     clients="OSGP meter, CPM 0600, CPM 6000, CPM 6010",
     variables={"code_packet": "0"},
+    fixed={"code_packet": "code_packet"},
     doc="code_packet is 1 where the multicast message is that of a type 8 request; entries are made by EP19 and EP39; "
     "where the image length and MAC of EP19's type 9 are kept is not described",
 )

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 FLAGS = {"date_time": True, "sequence_number": True}
 #: Bytes of an event's argument.
 ARGUMENT = 2
-#: Entries of ET81, and outages of ET09.
+#: Entries of ET81.
 OUTAGE_LOG = 10
+#: Where ET04 says how many outages ET09 has room for; it can be written.
+_OUTAGE_RECORDS = 53
 
 
 def _dimensions(entries: int) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def et79(m: VirtualMeter, t: int) -> dict[str, Any]:
 
 def et09(m: VirtualMeter, t: int) -> dict[str, Any]:
     past = [o for o in m.world.outages_before(t) if o[1] <= t][::-1]
+    room = m.image("ET04", t)[_OUTAGE_RECORDS]
     values: dict[str, Any] = {
         "sag1_threshold": 10,
         "surge_threshold": 10,
@@ -86,7 +89,7 @@ def et09(m: VirtualMeter, t: int) -> dict[str, Any]:
                 "power_off": datetime.fromtimestamp(start, UTC),
                 "duration": end - start,
             }
-            for start, end in past[:OUTAGE_LOG]
+            for start, end in past[:room]
         ],
         "min_frequency": 49_980,
         "max_frequency": 50_019,

@@ -8,6 +8,7 @@ from ...image import parse_table_name
 from ._types import Makers
 
 if TYPE_CHECKING:
+    from ..config import MeterConfig
     from ..meter import VirtualMeter
 
 BASIC_BYTES = 10
@@ -52,15 +53,20 @@ def bt00(m: VirtualMeter, t: int) -> dict[str, Any]:
     }
 
 
-def bt01(m: VirtualMeter, t: int) -> dict[str, Any]:
+def made_as(config: MeterConfig) -> dict[str, Any]:
+    """BT01's values."""
     return {
-        "manufacturer": m.config.manufacturer.ljust(4),
-        "model": m.config.model_name.ljust(8),
+        "manufacturer": config.manufacturer.ljust(4),
+        "model": config.model_name.ljust(8),
         "hardware_version": 6,
         "hardware_revision": 1,
-        "firmware": m.config.firmware.packed,
-        "serial": m.config.serial_number.zfill(16),
+        "firmware": config.firmware.packed,
+        "serial": config.serial_number.zfill(16),
     }
+
+
+def bt01(m: VirtualMeter, t: int) -> dict[str, Any]:
+    return made_as(m.config)
 
 
 def bt15(m: VirtualMeter, t: int) -> dict[str, Any]:
@@ -73,8 +79,13 @@ def bt33(m: VirtualMeter, t: int) -> dict[str, Any]:
     return {"list": [one], "source": [0x2000, 0x2001, 0]}
 
 
+def named_by_utility(config: MeterConfig) -> dict[str, Any]:
+    """ET03's values."""
+    return {"utility_serial": config.utility_serial_number}
+
+
 def et03(m: VirtualMeter, t: int) -> dict[str, Any]:
-    return {"utility_serial": m.config.utility_serial_number}
+    return named_by_utility(m.config)
 
 
 def et04(m: VirtualMeter, t: int) -> dict[str, Any]:

@@ -186,6 +186,8 @@ pub struct Catalog {
     by_id: HashMap<String, TableIx>,
     /// Every 8-bit source ID.
     pub sources: Vec<SourceRow>,
+    /// The quantities of extended source IDs that stand for M-Bus and MEP values.
+    pub extended_sources: HashMap<i32, String>,
     /// The source IDs of BT23's summations in the order of the guides' list, which BT22 may replace.
     pub summation_order: Vec<i32>,
     /// The summations that no source ID names: place, quantity, unit.
@@ -263,6 +265,7 @@ impl Catalog {
             by_id: ids,
             tables,
             sources: root.sources,
+            extended_sources: root.extended_sources.into_iter().collect(),
             summation_order: root.summation_order,
             unlisted_summations: root.unlisted_summations,
             present_order: root.present_order,
@@ -277,6 +280,7 @@ impl Catalog {
 struct Root {
     tables: Vec<TableRow>,
     sources: Vec<SourceRow>,
+    extended_sources: Vec<(i32, String)>,
     summation_order: Vec<i32>,
     unlisted_summations: Vec<(usize, String, String)>,
     present_order: Vec<i32>,

@@ -40,12 +40,14 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The names of an 8-bit or extended source ID; type 0 of the extended ones is the 8-bit ID itself.
+    /// The names of a source ID: of the extended ones type 0 is the 8-bit ID itself, type 4 an M-Bus or MEP value.
     pub(crate) fn new(id: Option<i32>) -> Self {
-        let row = id.and_then(|id| Catalog::get().sources.get(usize::try_from(id).ok()?));
+        let catalog = Catalog::get();
+        let row = id.and_then(|id| catalog.sources.get(usize::try_from(id).ok()?));
+        let extended = || id.and_then(|id| catalog.extended_sources.get(&id)).map(String::as_str);
         Self {
             id,
-            quantity: row.and_then(|r| r.quantity.as_deref()),
+            quantity: row.and_then(|r| r.quantity.as_deref()).or_else(extended),
             unit: row.and_then(|r| r.raw_unit.as_deref()),
             obis: row.and_then(|r| r.obis.as_deref()),
             energy: row.is_some_and(|r| r.energy_register_unit),

@@ -208,11 +208,6 @@ impl<'r, 'a> Basis<'r, 'a> {
         self
     }
 
-    /// Whether none of its tables was captured.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tables.iter().all(Option::is_none)
-    }
-
     fn is(&self, kept: &Kept) -> bool {
         let same = |read: &Option<&Read<'_>>, kept: &Option<Pieces>| match (read, kept) {
             (None, None) => true,

@@ -749,10 +749,11 @@ impl Plans {
     ) -> Result<Result<Rc<Plan>, TooLarge>, Missing> {
         let f = fields();
         let mut view = None;
-        let basis = Basis::new(meter, record.table, read, &f.units);
-        let unit = if basis.is_empty() {
+        // Without one of the tables that may say so, the unit is not known; BT20 only sizes ET55.
+        let unit = if f.units[1..].iter().all(|table| meter.reads(*table).is_empty()) {
             None
         } else {
+            let basis = Basis::new(meter, record.table, read, &f.units);
             match self.units.find(&basis) {
                 Some(unit) => *unit,
                 None => *self.units.put(&basis, register_unit(view.get_or_insert_with(|| meter.view(Some(read))))),

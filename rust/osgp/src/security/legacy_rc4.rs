@@ -57,10 +57,26 @@ impl fmt::Debug for Rc4 {
     }
 }
 
+/// What the MEP key makes of the constant: the same for all its messages.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Secret([u8; USED]);
+
+impl Secret {
+    pub(crate) fn new(key: &Key) -> Self {
+        let mut secret = Self(CONSTANT);
+        Rc4::keyed(key.bytes()).apply(&mut secret.0);
+        secret
+    }
+}
+
 /// The cipher of a request, and then of its response. `digest`: that of the request.
 pub fn message_cipher(key: &Key, digest: &[u8; digest::SIZE]) -> Rc4 {
-    let mut secret = CONSTANT;
-    Rc4::keyed(key.bytes()).apply(&mut secret);
+    cipher_of(&Secret::new(key), digest)
+}
+
+/// The same, with the part that only the key decides.
+pub(crate) fn cipher_of(secret: &Secret, digest: &[u8; digest::SIZE]) -> Rc4 {
+    let mut secret = secret.0;
     secret.iter_mut().zip(digest).for_each(|(byte, more)| *byte ^= more);
     let cipher = Rc4::keyed(&secret);
     secret.zeroize();

@@ -12,11 +12,12 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::digest::{SIZE as DIGEST, digest, verify};
+use super::digest::{SIZE as DIGEST, State};
 use super::key::Key;
-use super::legacy_rc4::{Rc4, message_cipher};
+use super::legacy_rc4::{Rc4, Secret, cipher_of, message_cipher};
 
 /// The longest message without its length field. Source: MEP guide p. 8.
 pub const MAX_BODY: usize = 476;
@@ -140,9 +141,77 @@ impl fmt::Debug for Answer {
     }
 }
 
+/// Keys that may be the one, with what does not change from message to message: for who reads many.
+pub struct KeyRing {
+    keys: Vec<(Key, Secret)>,
+    /// Which key opened the last message, and whether it was enciphered: the next is likely to be the same.
+    last: (usize, bool),
+}
+
+impl KeyRing {
+    /// The keys in the order in which a meter tries them, the advanced before the basic one.
+    pub fn new(keys: &[Key]) -> Self {
+        Self { keys: keys.iter().map(|key| (key.clone(), Secret::new(key))).collect(), last: (0, false) }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Read a request as [`Exchange::open`] does.
+    pub fn open(&mut self, body: &[u8]) -> Result<Exchange, Problem> {
+        let length = Problem::RequestLength { len: body.len() };
+        if !(SHORTEST..=MAX_BODY).contains(&body.len()) {
+            return Err(length);
+        }
+        let (sent, seal) = body.split_last_chunk::<DIGEST>().ok_or(length)?;
+        let all = (0..self.keys.len()).flat_map(|which| [(which, false), (which, true)]);
+        let last = self.last;
+        for how in [last].into_iter().chain(all.filter(|how| *how != last)) {
+            if let Some(exchange) = self.attempt(how, sent, seal) {
+                self.last = how;
+                return Ok(exchange);
+            }
+        }
+        Err(Problem::RequestDigest { keys: self.keys.len() })
+    }
+
+    fn attempt(&self, (which, enciphered): (usize, bool), sent: &[u8], seal: &[u8; DIGEST]) -> Option<Exchange> {
+        let (key, secret) = self.keys.get(which)?;
+        let mut clear = sent.to_vec();
+        let cipher = enciphered.then(|| {
+            let mut cipher = cipher_of(secret, seal);
+            cipher.apply(&mut clear);
+            cipher
+        });
+        let mut state = State::new();
+        state.absorb(key, &clear);
+        if !bool::from(state.clone().finish(key, false).ct_eq(seal)) {
+            clear.zeroize();
+            return None;
+        }
+        Some(Exchange { key: key.clone(), state, signed: clear, cipher, message: message(sent, seal), which })
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<KeyRing of {} keys>", self.keys.len())
+    }
+}
+
 /// One request and what may be said to it: made by the client, or read by the meter or from a capture.
 pub struct Exchange {
     key: Key,
+    /// The digest as the request leaves it.
+    state: State,
     signed: Vec<u8>,
     cipher: Option<Rc4>,
     message: Vec<u8>,
@@ -154,41 +223,22 @@ impl Exchange {
     pub fn request(key: &Key, body: &[u8], sequence: u32, encrypt: bool) -> Result<Self, Problem> {
         check_size(body, SEQUENCE)?;
         let signed = [body, &sequence.to_be_bytes()].concat();
-        let seal = digest(key, &[], &signed);
+        let mut state = State::new();
+        state.absorb(key, &signed);
+        let seal = state.clone().finish(key, false);
         let mut cipher = encrypt.then(|| message_cipher(key, &seal));
         let mut sent = signed.clone();
         if let Some(cipher) = &mut cipher {
             cipher.apply(&mut sent);
         }
-        Ok(Self { key: key.clone(), signed, cipher, message: message(&sent, &seal), which: 0 })
+        Ok(Self { key: key.clone(), state, signed, cipher, message: message(&sent, &seal), which: 0 })
     }
 
     /// Read a request as the meter does: in clear, then enciphered, with each key in turn (advanced before basic).
     ///
     /// `body`: the message without its length field.
     pub fn open(keys: &[Key], body: &[u8]) -> Result<Self, Problem> {
-        let length = Problem::RequestLength { len: body.len() };
-        if !(SHORTEST..=MAX_BODY).contains(&body.len()) {
-            return Err(length);
-        }
-        let (sent, seal) = body.split_last_chunk::<DIGEST>().ok_or(length)?;
-        for (which, key) in keys.iter().enumerate() {
-            let exchange = |signed: Vec<u8>, cipher| {
-                let message = message(sent, seal);
-                Self { key: key.clone(), signed, cipher, message, which }
-            };
-            if verify(key, &[], sent, seal) {
-                return Ok(exchange(sent.to_vec(), None));
-            }
-            let mut cipher = message_cipher(key, seal);
-            let mut clear = sent.to_vec();
-            cipher.apply(&mut clear);
-            if verify(key, &[], &clear, seal) {
-                return Ok(exchange(clear, Some(cipher)));
-            }
-            clear.zeroize();
-        }
-        Err(Problem::RequestDigest { keys: keys.len() })
+        KeyRing::new(keys).open(body)
     }
 
     /// The request as it is sent, with its length field.
@@ -219,7 +269,7 @@ impl Exchange {
     /// The answer as the meter sends it, with its length field. `body`: code and data.
     pub fn respond(&self, body: &[u8]) -> Result<Vec<u8>, Problem> {
         check_size(body, 0)?;
-        let seal = digest(&self.key, &self.signed, body);
+        let seal = self.answered(body);
         Ok(message(&self.applied(body), &seal))
     }
 
@@ -228,7 +278,7 @@ impl Exchange {
         if let Some((sent, seal)) = body.split_last_chunk::<DIGEST>() {
             let clear = self.applied(sent);
             if let Some((&code, data)) = clear.split_first()
-                && verify(&self.key, &self.signed, &clear, seal)
+                && bool::from(self.answered(&clear).ct_eq(seal))
             {
                 return Ok(Answer { code, data: data.to_vec(), authentic: true });
             }
@@ -241,6 +291,13 @@ impl Exchange {
             (len, _) if len < WITH_DIGEST => Err(Problem::AnswerLength { len }),
             (len, _) => Err(Problem::AnswerDigest { len }),
         }
+    }
+
+    /// The digest of an answer.
+    fn answered(&self, clear: &[u8]) -> [u8; DIGEST] {
+        let mut state = self.state.clone();
+        state.absorb(&self.key, clear);
+        state.finish(&self.key, clear.is_empty())
     }
 
     fn applied(&self, bytes: &[u8]) -> Vec<u8> {

@@ -194,7 +194,7 @@ pub fn find(bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// Whether a body in clear adds up, or is a TLS record. Source: MEP guide pp. 3-8, 12.
-fn plausible(body: &[u8]) -> bool {
+pub(crate) fn plausible(body: &[u8]) -> bool {
     let counted = |at: usize, tail: usize| match body.get(at..at + 2) {
         Some(&[a, b]) => body.len() == at + 2 + usize::from(u16::from_be_bytes([a, b])) + tail,
         _ => false,
