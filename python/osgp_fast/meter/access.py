@@ -144,7 +144,12 @@ class Optical:
                     raise
 
     def _log_on(self) -> Talk[None]:
-        yield from dialogue.connect(self._negotiate)
+        try:
+            yield from dialogue.connect(self._negotiate)
+        except (InvalidServiceSequenceState, Renegotiate):
+            raise
+        except Refused as error:
+            raise _held_off(error) from error
         yield from self._patiently(Logon(self._user_id, self._user))
         if self._password is not None:
             try:
@@ -397,6 +402,16 @@ def _which_key(error: InsufficientSecurityClearance, keys: str) -> InsufficientS
         return error
     hint = f"log on with one of these keys: {keys}; if the unique key (MK) does not do either, the hardware lock forbids it"
     return InsufficientSecurityClearance(error.code, error.message, hint, **{**error.fields, "keys": keys})
+
+
+def _held_off(error: Refused) -> OsgpError:
+    return RemoteProtocolError(
+        "meter.held_off",
+        f"the meter takes no session now: it answers {error.fields['name']} ({error.fields['number']:02X})",
+        f"wait and try again: it may hold the optical port off for {DOS_HOLD_OFF_S} s after a long session, for minutes after "
+        "wrong passwords, or have it disabled",
+        number=error.fields["number"],
+    )
 
 
 def _wrong_password(error: Refused, password: Password) -> OsgpError:
