@@ -177,3 +177,20 @@ def test_procedures_of_the_virtual_meter() -> None:
         found = live.procedure("BP03", b"", check=False)
         assert found.name == "BP03"
         assert live.sessions == 1
+
+
+@pytest.mark.parametrize("firmware", ["3.50", "4.30"])
+def test_inputs_and_outputs(firmware: str) -> None:
+    virtual = Virtual(firmware, 0)
+    with virtual.opened() as live:
+        found = live.inputs_outputs()
+        tables = {i.table: i for i in virtual.images(live.label)}
+        held = {id: tables[parse_table_name(id) or 0].data for id in ("BT00", "BT01", "BT20", "BT21", "ET11")}
+        for id, part in (("ET29", found.hardware), ("ET46", found.control_output)):
+            data = tables[parse_table_name(id) or 0].data
+            assert part == osgp.decode_table(id, bytes(data), tables={k: bytes(v) for k, v in held.items()}).values
+        assert found.hardware["hardware_options"]["disconnect"] in (True, False)
+        assert "relay_1_random_pending" in found.relays
+        rows = live.registers().rows()
+        counts = {r["source"]: r["value"] for r in rows if r["kind"] == "summation" and r["tier"] is None}
+        assert found.pulse_inputs == {1: counts.get(26), 2: counts.get(27)}

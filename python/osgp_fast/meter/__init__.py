@@ -21,13 +21,14 @@ from .access import Access, Optical
 from .face import AsyncMeter, Meter, OnTable, Progress, Since
 from .password import find_password
 from .store import Store
-from .values import Clock, Identity, Pending, ProcedureResult, Refusal
+from .values import Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal
 
 __all__ = [
     "AsyncMeter",
     "Clock",
     "Clocks",
     "Identity",
+    "InputsOutputs",
     "Meter",
     "OnTable",
     "Pending",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -19,7 +20,7 @@ from . import dump, fields, profile, rings, tasks, writing
 from .access import Access
 from .store import SERIAL, Store, number_of
 from .talk import Talk, end, end_async, finish, have, have_async, in_thread
-from .values import Clock, Identity, Pending, ProcedureResult, Refusal
+from .values import Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal
 
 if TYPE_CHECKING:
     from ..decode.result import Result
@@ -123,6 +124,16 @@ class _Face:
         yield from self._store.dimension("BT01")
         packed = self._store.value("BT01", "firmware")
         return "" if packed is None else codec.firmware(packed)
+
+    def _inputs_outputs(self) -> Talk[InputsOutputs]:
+        yield from self._store.begin()
+        found = yield from tasks.inputs_outputs(self._store)
+        registers = yield from self._registers()
+        counts: dict[int, int | None] = dict.fromkeys(tasks.PULSES.values())
+        for row in registers.rows():
+            if row["source"] in tasks.PULSES and row["tier"] is None and row["kind"] == "summation":
+                counts[tasks.PULSES[row["source"]]] = row["value"]
+        return replace(found, pulse_inputs=counts)
 
     def _kind(self, what: str, options: Mapping[str, Any]) -> Talk[Result]:
         known: dict[str, Callable[..., Talk[Result]]] = {
@@ -244,6 +255,10 @@ class Meter(_Face):
     def clock(self) -> Clock:
         """The meter's clock and how far it is from this computer's."""
         return self._run(self._clock())
+
+    def inputs_outputs(self) -> InputsOutputs:
+        """Which optional inputs and outputs there are, and how they stand (ET29, ET46, ET54, ET97, BT23)."""
+        return self._run(self._inputs_outputs())
 
     # Rows: the same kinds and columns as `osgp_fast.decode`
 
@@ -465,6 +480,10 @@ class AsyncMeter(_Face):
     async def clock(self) -> Clock:
         """See `Meter.clock`."""
         return await self._run(self._clock())
+
+    async def inputs_outputs(self) -> InputsOutputs:
+        """See `Meter.inputs_outputs`."""
+        return await self._run(self._inputs_outputs())
 
     async def read_rows(self, what: str, **options: Any) -> Result:
         """See `Meter.read_rows`."""
