@@ -315,6 +315,18 @@ def test_something_else_is_on_the_port(said: bytes, words: str, run: Run) -> Non
     assert "Traceback" not in done.err
 
 
+@pytest.mark.usefixtures("impatient")
+def test_watch_tells_of_a_silent_line(run: Run) -> None:
+    with device(lambda peer: peer.recv(100) and time.sleep(1)) as port:
+        done = run("watch", port, "--count", "1")
+    assert done.code == 3
+    line = json.loads(done.out)
+    assert line["status"] == "error"
+    assert "not one byte came back" in line["message"]
+    assert line["notes"][0]["text"] == line["message"]
+    assert line["age_s"] == {"measurements": None, "registers": None, "alarms": None}
+
+
 def test_no_such_port(run: Run, tmp_path: Path) -> None:
     for port, words in (
         (str(tmp_path / "ttyUSB7"), "ttyUSB7"),

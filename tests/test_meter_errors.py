@@ -419,6 +419,23 @@ def test_a_cancelled_task_logs_off() -> None:
     assert meter.ended[:2] == [False, False]
 
 
+def test_tasks_of_one_meter_wait_for_each_other_and_for_a_cancelled_one() -> None:
+    meter = sample()
+
+    async def run(name: str) -> None:
+        async with osgp.open_async(name, password=SECRET) as live:
+            found = await asyncio.gather(live.read("BT61"), live.registers(), live.read("BT63"))
+            assert (found[0], found[2]) == (meter.tables[61], meter.tables[63])
+            task = asyncio.ensure_future(live.load_profile())
+            await asyncio.sleep(0.01)
+            task.cancel()
+            assert await live.read("BT61") == meter.tables[61]
+            assert live.sessions == 1
+
+    with served(meter, "socket") as name:
+        asyncio.run(run(name))
+
+
 def test_several_meters_at_once_with_asyncio() -> None:
     names = ["dump/M00002001", "dump/M00002002", "dump/M00002003"]
 

@@ -24,7 +24,6 @@ PROFILES = [
     "edges/A01-end-readings",
     "edges/A04-four-sets",
     "edges/C01-cut-short",
-    "edges/C04-hole-at-the-end",
     "edges/C08-18-hours",
 ]
 
@@ -91,7 +90,7 @@ def test_since_gives_the_rows_of_the_dump_that_end_later(name: str) -> None:
                 own = [r for r in rows if r["data_set"] == number]
                 ends = sorted({r["interval_end"] for r in own})
                 edges = [max(r["interval_end"] for r in own if r["block"] == b) for b in {r["block"] for r in own}]
-                picks = [ends[0], ends[-1], *random.sample(edges, min(2, len(edges))), *random.sample(ends, 2)]
+                picks = [ends[0], ends[-1], *random.sample(edges, min(2, len(edges))), random.choice(ends)]
                 for since in [p + timedelta(seconds=s) for p in picks for s in (-1, 0)]:
                     got = plain(live.load_profile(since, data_set=number, delta=delta))
                     assert got == [r for r in own if r["interval_end"] > since], (number, delta, since)
@@ -153,7 +152,7 @@ def test_a_long_outage_costs_some_end_times_and_no_blocks() -> None:
 @pytest.mark.parametrize("since_blocks", [None, 2])
 def test_the_meter_goes_on_at_any_moment(name: str, number: int, since_blocks: int | None) -> None:
     """Whatever read the meter records before, one interval or many: the rows are those of the meter as it is then."""
-    for intervals in (1, 200):
+    for intervals in (1, 70):
         at = 0
         while True:
             meter = sample(name)

@@ -405,7 +405,6 @@ def test_a_dump_is_byte_for_byte_what_the_meter_holds(tmp_path: Path) -> None:
 @compiled_or_pyarrow
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
 def test_a_dump_as_table_images(suffix: str, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     meter = sample()
     out = tmp_path / f"dump{suffix}"
     with opened(meter) as live:

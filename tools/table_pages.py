@@ -42,7 +42,7 @@ def rows(fields: Sequence[dict[str, Any]]) -> Iterator[str]:
             cell(unit),
             version,
         )
-        yield f"| {' | '.join(cells)} | {cell('; '.join(meaning(f)))} |"
+        yield f"| {' | '.join(cells)} | {cell(said(f))} |"
 
 
 def version_of(f: dict[str, Any]) -> str:
@@ -55,20 +55,9 @@ def version_of(f: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def meaning(f: dict[str, Any]) -> Iterator[str]:
+def said(f: dict[str, Any]) -> str:
     """What the catalogue says of a field."""
-    if f["doc"]:
-        yield f["doc"]
-    if f["enum"]:
-        yield ", ".join(f"{k} = {v}" for k, v in f["enum"].items())
-    if f["default"]:
-        yield f"default {f['default']}"
-    if f["clock"]:
-        yield {"utc": "UTC", "local": "local time"}[f["clock"]]
-    if f["vci"]:
-        yield f"VCI {f['vci']}"
-    if f["when"]:
-        yield f"only if {f['when']}"
+    return "; ".join(x for x in (flat.meaning(f), f"VCI {f['vci']}" if f["vci"] else "") if x)
 
 
 def arrays(fields: Sequence[dict[str, Any]]) -> Iterator[str]:

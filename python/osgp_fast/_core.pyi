@@ -46,6 +46,7 @@ __all__ = [
     "tls_message",
     "tls_parse_request",
     "verify_digest",
+    "write_images",
 ]
 
 __version__: str
@@ -280,6 +281,9 @@ def columns_batch(
 
     Raises: ValueError, TypeError, OverflowError for columns that do not fit the kind.
     """
+
+def write_images(path: str, format: str, columns: dict[str, Any]) -> None:
+    """Write table images to one file (parquet, arrow), whole or not at all; their columns as `columns_batch` takes them."""
 
 @final
 class ColumnsBatch:

@@ -334,3 +334,17 @@ def _object(table: Table, fields: list[dict[str, Any]]) -> dict[str, Any]:
         out["response"] = response_rows(table)
         out["results"] = {str(k): v for k, v in table.results.items()}
     return out
+
+
+def meaning(row: Mapping[str, Any]) -> str:
+    """What the catalogue says of a row beside its numbers, in one line."""
+    parts = [row["doc"]] if row["doc"] else []
+    if row["enum"]:
+        parts.append(", ".join(f"{k} = {v}" for k, v in row["enum"].items()))
+    if row["default"]:
+        parts.append(f"default {row['default']}")
+    if row["clock"]:
+        parts.append({"utc": "UTC", "local": "local time"}[row["clock"]])
+    if row["when"]:
+        parts.append(f"only if {row['when']}")
+    return "; ".join(parts)

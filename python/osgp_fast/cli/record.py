@@ -120,7 +120,8 @@ class _Counted:
 
 def _log(path: Path, with_secrets: bool) -> TextIO:
     # A log with a password is nobody else's business on this machine either.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if with_secrets else 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o600 if with_secrets else 0o666)
     return os.fdopen(handle, "w", encoding="ascii", newline="\n", buffering=1)
 
 

@@ -39,6 +39,8 @@ Exit: 0 written; 2 usage, or nothing that can be scrubbed; 3 failed, nothing wri
 #: A directory whose name has as many digits in a row is called by a serial number.
 _LABEL: Final = re.compile(rb"[0-9]{4}")
 _SUFFIX: Final = ".scrubbed"
+#: Windows turns line ends where nobody says so.
+_BINARY: Final = getattr(os, "O_BINARY", 0)
 _ABOUT: Final = "osgp-fast scrub --map: real serial numbers and words, and what they became; keep it to yourself"
 
 
@@ -99,7 +101,7 @@ def _write(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Whole or not at all."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode), "wb") as file:
             file.write(data)
         beside.replace(path)
     except BaseException:

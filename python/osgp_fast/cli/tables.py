@@ -139,7 +139,6 @@ def _rows(fields: Sequence[dict[str, Any]], title: str | None = None) -> Grid:
     table = grid("offset", "bits", "type", "field", "unit", "since", "meaning", title=title)
     for f in fields:
         repeated = "".join("[]" for _ in f["array"] or ())
-        meaning = "; ".join(_meaning(f))
         unit = " × ".join(x for x in (f["scale"], f["unit"]) if x)
         version = "–".join(x for x in (f["since"] or "", f["until"] or "") if x or f["until"])
         table.add_row(
@@ -149,22 +148,9 @@ def _rows(fields: Sequence[dict[str, Any]], title: str | None = None) -> Grid:
             escape(f["name"] + repeated) + f"\n[dim]{f['path']}[/dim]",
             unit,
             version,
-            escape(meaning),
+            escape(flat.meaning(f)),
         )
     return table
-
-
-def _meaning(f: dict[str, Any]) -> Iterator[str]:
-    if f["doc"]:
-        yield f["doc"]
-    if f["enum"]:
-        yield ", ".join(f"{k} = {v}" for k, v in f["enum"].items())
-    if f["default"]:
-        yield f"default {f['default']}"
-    if f["clock"]:
-        yield {"utc": "UTC", "local": "local time"}[f["clock"]]
-    if f["when"]:
-        yield f"only if {f['when']}"
 
 
 def _repeats(out: Console, fields: Sequence[dict[str, Any]]) -> None:

@@ -109,7 +109,10 @@ def watch(
         else:
             with Live(console=Console(highlight=False), auto_refresh=False, transient=False) as live:
                 watcher.run(lambda w, _: live.update(_view(w, where.port, everything), refresh=True), count)
-    return failed[0] if failed else 0
+    if failed:
+        return failed[0]
+    # Where not one refresh came about, --count has ended nothing but tries.
+    return 3 if watcher.status == "error" and watcher.clock is None and not watcher.label else 0
 
 
 def _pause(text: str) -> Pause:

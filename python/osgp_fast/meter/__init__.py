@@ -27,7 +27,7 @@ from .mep_key import find_key
 from .password import find_password
 from .store import Store
 from .talk import AnyLine
-from .values import Alert, Clock, Identity, Pending, ProcedureResult, Refusal, Reply
+from .values import Alert, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
 
 __all__ = [
     "Alert",
@@ -35,6 +35,7 @@ __all__ = [
     "Clock",
     "Clocks",
     "Identity",
+    "InputsOutputs",
     "InsecureMepWarning",
     "Meter",
     "OnTable",

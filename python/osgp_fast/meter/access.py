@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from ..catalog import TABLES
+from ..catalog.named import NAMED_TABLES
 from ..errors import OsgpError, RemoteProtocolError, SecurityError, TransportError
 from ..image import PENDING, table_name
 from ..session import Data, Logon, Negotiate, Read, Request, Security, State, Write, dialogue, procedure
@@ -143,7 +144,12 @@ class Optical:
                     raise
 
     def _log_on(self) -> Talk[None]:
-        yield from dialogue.connect(self._negotiate)
+        try:
+            yield from dialogue.connect(self._negotiate)
+        except (InvalidServiceSequenceState, Renegotiate):
+            raise
+        except Refused as error:
+            raise _held_off(error) from error
         yield from self._patiently(Logon(self._user_id, self._user))
         if self._password is not None:
             try:
@@ -231,10 +237,16 @@ class Optical:
 
     def keys(self, table: int, *, write: bool = False) -> str:
         """The keys of the optical port, else of the MEP port, that may read or write a table."""
-        found = TABLES.get(table_name(table & ~PENDING))
-        if found is None:
+        id = table_name(table & ~PENDING)
+        described, named = TABLES.get(id), NAMED_TABLES.get(id)
+        if described is not None:
+            optical, mep = (
+                (described.optical_write, described.write) if write else (described.optical_read, described.read)
+            )
+        elif named is not None:
+            optical, mep = ("", named.write) if write else (named.optical_read, named.read)
+        else:
             return ""
-        optical, mep = (found.optical_write, found.write) if write else (found.optical_read, found.read)
         return optical or (f"{mep} (of the MEP port; the guides do not say which of MK, PK, RK)" if mep else "")
 
     def _stopped(self, error: OsgpError, table: int) -> OsgpError:
@@ -390,6 +402,16 @@ def _which_key(error: InsufficientSecurityClearance, keys: str) -> InsufficientS
         return error
     hint = f"log on with one of these keys: {keys}; if the unique key (MK) does not do either, the hardware lock forbids it"
     return InsufficientSecurityClearance(error.code, error.message, hint, **{**error.fields, "keys": keys})
+
+
+def _held_off(error: Refused) -> OsgpError:
+    return RemoteProtocolError(
+        "meter.held_off",
+        f"the meter takes no session now: it answers {error.fields['name']} ({error.fields['number']:02X})",
+        f"wait and try again: it may hold the optical port off for {DOS_HOLD_OFF_S} s after a long session, for minutes after "
+        "wrong passwords, or have it disabled",
+        number=error.fields["number"],
+    )
 
 
 def _wrong_password(error: Refused, password: Password) -> OsgpError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -19,8 +20,8 @@ from . import dump, fields, profile, rings, tasks, writing
 from .access import Access
 from .mep import Mep
 from .store import SERIAL, Store, number_of
-from .talk import AnyLine, Talk, end, end_async, finish, have, have_async
-from .values import Alert, Clock, Identity, Pending, ProcedureResult, Refusal, Reply
+from .talk import AnyLine, Talk, end, end_async, finish, have, have_async, in_thread
+from .values import Alert, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
 
 if TYPE_CHECKING:
     from ..decode.result import Result
@@ -158,6 +159,16 @@ class _Face:
         yield from self._store.dimension("BT01")
         packed = self._store.value("BT01", "firmware")
         return "" if packed is None else codec.firmware(packed)
+
+    def _inputs_outputs(self) -> Talk[InputsOutputs]:
+        yield from self._store.begin()
+        found = yield from tasks.inputs_outputs(self._store)
+        registers = yield from self._registers()
+        counts: dict[int, int | None] = dict.fromkeys(tasks.PULSES.values())
+        for row in registers.rows():
+            if row["source"] in tasks.PULSES and row["tier"] is None and row["kind"] == "summation":
+                counts[tasks.PULSES[row["source"]]] = row["value"]
+        return replace(found, pulse_inputs=counts)
 
     def _kind(self, what: str, options: Mapping[str, Any]) -> Talk[Result]:
         known: dict[str, Callable[..., Talk[Result]]] = {
@@ -317,6 +328,10 @@ class Meter(_Face):
     def clock(self) -> Clock:
         """The meter's clock and how far it is from this computer's."""
         return self._run(self._clock())
+
+    def inputs_outputs(self) -> InputsOutputs:
+        """Which optional inputs and outputs there are, and how they stand (ET29, ET46, ET54, ET97, BT23)."""
+        return self._run(self._inputs_outputs())
 
     # Rows: the same kinds and columns as `osgp_fast.decode`
 
@@ -540,11 +555,13 @@ class Meter(_Face):
 class AsyncMeter(_Face):
     """`Meter` with ``await``: the same tasks, arguments and results; ``async with osgp_fast.open_async(...) as meter``.
 
-    A task that is cancelled leaves the session as it is; closing finishes the request under way and logs off.
+    Tasks that are started at once wait for each other. One that is cancelled leaves the session as it is: its request is
+    finished before the next one, or before the meter is logged off.
     """
 
     def __init__(self, prepare: Callable[[], tuple[AnyLine, Access, Store]], password_form: str) -> None:
         self._prepare = prepare
+        self._lock = asyncio.Lock()
         self._form = password_form
         self._closed = True
 
@@ -560,7 +577,10 @@ class AsyncMeter(_Face):
         return self
 
     async def _run(self, task: Talk[T]) -> T:
-        return await have_async(self._line, task, self._store.tell)
+        async with self._lock:
+            if self._line.connection.request is not None:
+                await in_thread(finish, self._line)  # of a task that was cancelled
+            return await have_async(self._line, task, self._store.tell)
 
     async def serial_number(self) -> str:
         """See `Meter.serial_number`."""
@@ -577,6 +597,10 @@ class AsyncMeter(_Face):
     async def clock(self) -> Clock:
         """See `Meter.clock`."""
         return await self._run(self._clock())
+
+    async def inputs_outputs(self) -> InputsOutputs:
+        """See `Meter.inputs_outputs`."""
+        return await self._run(self._inputs_outputs())
 
     async def read_rows(self, what: str, **options: Any) -> Result:
         """See `Meter.read_rows`."""

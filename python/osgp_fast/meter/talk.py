@@ -135,9 +135,9 @@ async def have_async(line: AnyLine, talk: Talk[T], watch: Watch = _nothing) -> T
 
 async def _ask_async(line: AnyLine, request: Request, watch: Watch) -> Response:
     out = line.connection.send(request, line.clock())
-    await _thread(put, line.port, line.connection, out)
+    await in_thread(put, line.port, line.connection, out)
     while (event := line.connection.next_event()) is None:
-        await _thread(step, line.port, line.connection, line.clock)
+        await in_thread(step, line.port, line.connection, line.clock)
         watch()
     return result(event, request)
 
@@ -145,10 +145,10 @@ async def _ask_async(line: AnyLine, request: Request, watch: Watch) -> Response:
 async def _pause_async(line: AnyLine, pause: Pause) -> None:
     until = line.clock() + pause.seconds
     while line.clock() < until:
-        await _thread(_listen, line, until)
+        await in_thread(_listen, line, until)
 
 
-async def _thread(function: Callable[..., object], *arguments: object) -> None:
+async def in_thread(function: Callable[..., object], *arguments: object) -> None:
     """Run a step in a thread; cancelled, wait for it first: until its deadline the port is the thread's own."""
     turn = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
@@ -162,4 +162,4 @@ async def _thread(function: Callable[..., object], *arguments: object) -> None:
 
 async def end_async(line: AnyLine, farewell: Talk[None]) -> None:
     """`end` for asyncio."""
-    await _thread(end, line, farewell)
+    await in_thread(end, line, farewell)

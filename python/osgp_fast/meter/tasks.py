@@ -10,12 +10,12 @@ from ..catalog import TABLES
 from ..errors import UsageError
 from ..image import TableImage, table_name
 from ..records import NEEDS
-from ..session.refusals import InappropriateActionRequested
+from ..session.refusals import InappropriateActionRequested, InsufficientSecurityClearance
 from . import profile, rings
-from .fields import read_field
+from .fields import read_field, read_table
 from .store import SERIAL, Store
 from .talk import Talk
-from .values import Clock
+from .values import Clock, InputsOutputs
 
 #: The table of every snapshot of the registers, in the order of the rows.
 SNAPSHOTS: Final = {"current": "BT23", "self_read": "BT26", "previous_season": "BT24", "previous_demand_reset": "BT25"}
@@ -23,6 +23,8 @@ SNAPSHOTS: Final = {"current": "BT23", "self_read": "BT26", "previous_season": "
 MBUS_DATA: Final = ("ET14", "ET16", "ET45", "ET74")
 KINDS: Final = ("meters", "channels", "registers", "measurements", "load_profile", "events", "alarms", "mbus")
 _CLOCK: Final = 7
+#: The source IDs of the pulse inputs (MEP guide p. 204).
+PULSES: Final = {26: 1, 27: 2}
 #: The newest of what a meter may lack in clocks of whole seconds.
 _WHOLE_SECONDS: Final = 1.0
 
@@ -152,6 +154,26 @@ def clock(store: Store, host: Callable[[], float], running: Callable[[], float])
         drift_s=drift,
         within_s=(ended - began) / 2 + _WHOLE_SECONDS / 2,
     )
+
+
+def tree_of(store: Store, id: str) -> Talk[dict[str, Any]]:
+    """A table as a tree; empty, and noted, where the meter does not give it."""
+    try:
+        return dict((yield from read_table(store, id)).values)
+    except (InappropriateActionRequested, InsufficientSecurityClearance) as error:
+        store.note(TABLES[id].number, error)
+        return {}
+
+
+def inputs_outputs(store: Store) -> Talk[InputsOutputs]:
+    """The tenth task of the guide: optional inputs and outputs. The pulse counts are left to the registers."""
+    yield from store.need(("BT00", "BT01"))
+    hardware = yield from tree_of(store, "ET29")
+    status = yield from tree_of(store, "ET54")
+    relays = {name: value for name, value in status.items() if name.startswith("relay_")}
+    modes = (yield from tree_of(store, "ET97")).get("relay")
+    control = yield from tree_of(store, "ET46")
+    return InputsOutputs(hardware, relays if modes is None else {**relays, "modes": modes}, control, {})
 
 
 def listed_tables(store: Store) -> Talk[list[int]]:

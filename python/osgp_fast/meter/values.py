@@ -39,6 +39,23 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
+class InputsOutputs:
+    """Which inputs and outputs a meter has, and how they stand; trees by the rows of the catalogue.
+
+    Empty, or None, where the meter lacks the table or the key may not read it (`Meter.refused` says which).
+    """
+
+    hardware: Mapping[str, Any]
+    """ET29: options that are fitted, the assignment of ports, sensors (MEP guide pp. 99-104)."""
+    relays: Mapping[str, Any]
+    """The control relays of ET54 and, where there is one, the operation of each in ET97 as ``modes``."""
+    control_output: Mapping[str, Any]
+    """ET46: the load disconnect contactor."""
+    pulse_inputs: Mapping[int, int | None]
+    """The counts of pulse inputs 1 and 2 among the registers (source 26 and 27)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A pending table: what will take effect, and when. Source: Optical guide pp. 8-10."""
 

@@ -200,10 +200,13 @@ def procedure(
     words = own.get(found.code) or found.name
     result = ProcedureResult(found.number, found.sequence, found.code, words, found.data, values)
     if check and not result.completed:
+        hint = "the code is the meter's own answer; nothing was done unless it says so"
+        if result.code == protocol.ResultCode.NO_AUTHORIZATION and known is not None:
+            hint = f"{known.id} may be called with: {known.optical_write or known.write}"
         raise RemoteProtocolError(
             "meter.procedure_failed",
             f"{result.name} answers {result.code}: {words}",
-            "the code is the meter's own answer; nothing was done unless it says so",
+            hint,
             procedure=number,
             result=result.code,
         )

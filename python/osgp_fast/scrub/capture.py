@@ -25,11 +25,16 @@ NOISE: Final = "bytes of noise and damaged packets"
 _PED: Final = 6
 #: A response to a read: code and count before the data, a checksum after it.
 _HEAD: Final = 3
-#: What is left of a MEP message: its length, its code and what a request of a table says of it.
-_MEP_HEAD: Final = mep.LENGTH + 8
-_MEP_RESPONSE_HEAD: Final = mep.LENGTH + 3
-#: What hides noise; another one where the result would look like a packet.
-_MASKS: Final = (0x2A, 0x2B, 0x2D)
+#: Bytes before the data of a write: code, table, (offset,) count.
+_WRITES: Final[dict[int, int]] = {Code.FULL_WRITE: 5, Code.PARTIAL_WRITE: 8}
+_ET52: Final = 2048 + 52
+#: Bytes of the longest answer that is not one to a read.
+_SHORT: Final = 16
+#: What is left of a MEP message: its length and its code, and the count of those that are told by it.
+_MEP_HEAD: Final = mep.LENGTH + 1
+_MEP_COUNTED: Final = {0x00: 2, Code.FULL_WRITE: 4, Code.PARTIAL_WRITE: 7}
+#: What hides noise; another one where the result would look like a packet, or a MEP message of that length.
+_MASKS: Final = (0x2A, 0x7C, 0xFE, 0x2B)
 
 Kind = Literal["asked", "answered", "lost", "repeated"]
 
@@ -50,6 +55,8 @@ class _Said:
     parts: list[_Part]
     news: bool = False
     """Of an answer: a request was waiting for one."""
+    doubtful: bool = False
+    """Of an answer: something was damaged since the request, so that it may be the answer to another one."""
 
 
 @dataclass(slots=True)
@@ -72,6 +79,8 @@ class _Ask:
     code: int
     table: int | None = None
     offset: int = 0
+    count: int | None = None
+    """Bytes that a partial read asks for."""
 
 
 def scrub_capture(data: bytes, names: Names, *, wrap: Wrap | None = None) -> bytes:
@@ -156,6 +165,9 @@ class _Scrubber:
                 ask = _ask(message)
                 if ask.code == Code.IDENTIFY:
                     sessions.append(_Known())
+                if ask.table == _ET52 and ask.code in _WRITES:
+                    # The requests whose responses are read from ET53 then.
+                    sessions[-1].take("ET52", ask.offset, message[_WRITES[ask.code] : -1])
             elif said.kind == "answered" and said.news and ask is not None and (found := _data(ask, message)):
                 ped, data = found
                 if ask.table is not None and not ped:
@@ -174,7 +186,7 @@ class _Scrubber:
                 session += ask.code == Code.IDENTIFY
                 self.put(said, self.asked(ask, message, known[session]))
             elif said.kind == "answered":
-                self.put(said, self.answered(ask if said.news else None, message, known[session]))
+                self.put(said, self.answered(ask if said.news else None, message, known[session], said.doubtful))
             elif said.kind == "lost":
                 self.put(said, self.names.octets(UNPLACED, message))
 
@@ -183,30 +195,36 @@ class _Scrubber:
             return message[:1] + self.names.secret(PASSWORD, message[1:])
         if ask.code == Code.LOGON:
             return message[:3] + self.names.text(USER, message[3:])
-        if ask.table is None or ask.code not in (Code.FULL_WRITE, Code.PARTIAL_WRITE):
+        if ask.table is None or ask.code not in _WRITES:
             return message
-        head = 5 if ask.code == Code.FULL_WRITE else 8
-        return self.table(ask, message, head, known)
+        return self.table(ask, message, _WRITES[ask.code], known)
 
-    def answered(self, ask: _Ask | None, message: bytes, known: _Known) -> bytes:
+    def answered(self, ask: _Ask | None, message: bytes, known: _Known, doubtful: bool) -> bytes:
         if message[:1] != bytes((Code.OK,)) or len(message) <= _HEAD:
             return message
         if ask is not None and not Code.FULL_READ <= ask.code <= Code.PARTIAL_READ:
-            return message
-        if ask is None or _data(ask, message) is None:
+            # The answers to identification and negotiation are short; others carry nothing.
+            if len(message) <= _SHORT and not doubtful:
+                return message
+            ask = None
+        size = len(message) - _HEAD - 1
+        strange = ask is not None and ask.count is not None and (size > ask.count or (doubtful and size != ask.count))
+        if ask is None or strange or _data(ask, message) is None:
             counted = int.from_bytes(message[1:_HEAD], "big") + _HEAD + 1 == len(message)
             at = _HEAD if counted else 1
             data = message[at : len(message) - counted]
             made = self.names.octets(UNPLACED, data)
             return message[:at] + made + (_checksum(data, made, message[-1:]) if counted else b"")
-        return self.table(ask, message, _HEAD, known)
+        return self.table(ask, message, _HEAD, known, doubtful)
 
-    def table(self, ask: _Ask, message: bytes, head: int, known: _Known) -> bytes:
+    def table(self, ask: _Ask, message: bytes, head: int, known: _Known, doubtful: bool = False) -> bytes:
         """Table data between a head and a checksum."""
         assert ask.table is not None
         data = message[head:-1]
         ped = data[:_PED] if ask.table & PENDING else b""
-        made = ped + scrub_image(self.names, ask.table, data[len(ped) :], known.whole, ask.offset)
+        made = ped + scrub_image(
+            self.names, ask.table, data[len(ped) :], known.whole, ask.offset, doubtful=doubtful and ask.count is None
+        )
         return message[:head] + made + _checksum(data, made, message[-1:])
 
     # ---- between packets, and the sums
@@ -218,8 +236,8 @@ class _Scrubber:
             out += gap[at:begin]
             piece = gap[begin:end]
             if kind == "mep":
-                keep = _MEP_RESPONSE_HEAD if piece[mep.LENGTH : mep.LENGTH + 1] < b"\x20" else _MEP_HEAD
-                out += self.hidden("MEP messages", piece, keep)
+                code = piece[mep.LENGTH] if len(piece) > mep.LENGTH else -1
+                out += self.hidden("MEP messages", piece, _MEP_HEAD + _MEP_COUNTED.get(code, 0))
             elif kind == "packet":
                 # Header and code, so that it still looks like what it is; where it is cut off, it holds less.
                 out += self.hidden(NOISE, piece, c1218.HEADER + 1)
@@ -296,8 +314,10 @@ def _ask(message: bytes) -> _Ask:
     table = int.from_bytes(message[1:3], "big") if Code.FULL_READ <= code <= Code.PARTIAL_WRITE else None
     if table is not None and len(message) < 3:
         table = None
-    partial = code in (Code.PARTIAL_READ, Code.PARTIAL_WRITE)
-    return _Ask(code, table, int.from_bytes(message[3:6], "big") if partial else 0)
+    if code not in (Code.PARTIAL_READ, Code.PARTIAL_WRITE):
+        return _Ask(code, table)
+    count = int.from_bytes(message[6:8], "big") if code == Code.PARTIAL_READ else None
+    return _Ask(code, table, int.from_bytes(message[3:6], "big"), count)
 
 
 def _data(ask: _Ask, message: bytes) -> tuple[bytes, bytes] | None:
@@ -316,17 +336,22 @@ def _read(streams: list[LineStream]) -> tuple[list[_Said], list[tuple[int, int, 
     said: list[_Said] = []
     gaps: list[tuple[int, int, int]] = []
     lines = [_Line() for _ in streams]
-    waiting = False
+    waiting = doubtful = False
     items = [items_of(stream, i) for i, stream in enumerate(streams)]
     for item in heapq.merge(*items, key=lambda item: item.order):
         if item.what == GAP:
             gaps.append((item.stream, item.start, item.stop))
-        elif item.what == PACKET:
+            doubtful |= any(b not in _SINGLES for b in streams[item.stream].bytes[item.start : item.stop])
+        elif item.what != PACKET:
+            doubtful = True
+        else:
             for one in lines[item.stream].packet(streams[item.stream], item, waiting):
                 if one.kind == "asked":
-                    waiting = True
+                    waiting, doubtful = True, False
                 elif one.kind == "answered":
-                    one.news, waiting = waiting, False
+                    one.news, waiting, one.doubtful = waiting, False, doubtful
+                elif one.kind == "lost":
+                    doubtful = True
                 elif one.kind == "repeated" and one.news:
                     waiting = True
                 said.append(one)

@@ -109,7 +109,7 @@ class Names:
         if name not in self.words:
             for attempt in range(_TRIES):
                 made = _like(word, self._stream(b"word%d" % attempt, word)).decode("latin-1")
-                if made != name and made not in self._made:
+                if made != name and made not in self._made and made not in self.words:
                     break
             self.words[name] = made
             self._made.add(made)

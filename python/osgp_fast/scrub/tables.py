@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from ..catalog import TABLES, Table
+from ..codec import transactions
+from ..codec.transactions import Request, Response, Transaction
+from ..errors import TableError
 from ..image import PENDING, table_name
 from ..layout import Layout, Leaf, MissingDimension, TableSet, resolve
 from .names import Names
@@ -20,6 +25,11 @@ TEXT: Final = "texts of the owner"
 KEY: Final = "keys"
 CLOSED: Final = "tables of secrets or addresses, whole"
 UNPLACED: Final = "tables that could not be laid out, whole"
+UNKNOWN: Final = "data of no known table, whole"
+WORDS: Final = "words in tables that the guides do not describe"
+#: Later firmware may add so many bytes to a small table.
+_MORE: Final = 32
+_WORD: Final = re.compile(rb"[0-9A-Za-z]{4,}")
 
 #: What a made-up value is made of: the field's bytes, and all bytes of the element that it stands in.
 Make = Callable[[Names, bytes, bytes], bytes]
@@ -120,20 +130,27 @@ _CLOSED: Final = frozenset(["BT05", "BT06", "BT42", "BT45", "BT46", "ET92", "ET9
 _NUMBERS: Final = frozenset(["BT64", "BT65", "BT66", "BT67"])
 
 
-def scrub_image(names: Names, table: int, data: bytes, tables: Mapping[str, bytes], offset: int = 0) -> bytes:
+def scrub_image(
+    names: Names, table: int, data: bytes, tables: Mapping[str, bytes], offset: int = 0, *, doubtful: bool = False
+) -> bytes:
     """Some bytes of a table, made safe. ``tables`` are whole or partial ones of the same meter, from their first byte on;
-    the one itself among them, where more of it is known than ``data``."""
+    the one itself among them, where more of it is known than ``data``. ``doubtful``: it may be another table's data, so
+    that nothing of it stays unless it is exactly as long as this one."""
     id = table_name(table & ~PENDING)
     if id in _CLOSED:
         return names.octets(CLOSED, data)
-    if id in _NUMBERS:
+    if id in _NUMBERS and not doubtful:
         return data
     row = TABLES.get(id)
     if row is None:
-        return names.known(data)
+        return _undescribed(names, data)
     whole = bytearray(tables.get(id, b"").ljust(offset + len(data), b"\0"))
     whole[offset : offset + len(data)] = data
+    if id in ("ET52", "ET53"):
+        return _transaction(names, id, bytes(whole), tables)[offset : offset + len(data)]
     layout = _layout(row, bytes(whole), tables)
+    if layout is not None and layout.size and offset == 0 and _strange(len(data), layout.size, doubtful):
+        return names.octets(UNPLACED, data)
     fields = _FIELDS.get(id, {})
     if layout is None or any(path not in layout.by_path for path in fields if layout.missing):
         return names.octets(UNPLACED, data) if fields else names.known(data)
@@ -152,6 +169,52 @@ def scrub_image(names: Names, table: int, data: bytes, tables: Mapping[str, byte
     return bytes(out[offset : offset + len(data)])
 
 
+def _transaction(names: Names, id: str, whole: bytes, tables: Mapping[str, bytes]) -> bytes:
+    """Requests and responses in a table: the data in them by the tables that they are of."""
+    found = _parsed(whole)
+    if found is None:
+        return names.octets(UNKNOWN, whole)
+    if found.responses or id == "ET53":
+        asked = _parsed(tables.get("ET52", b""))
+        requests = asked.requests if asked is not None and asked.number == found.number else ()
+        made = transactions.build_responses(
+            found.number,
+            [
+                replace(response, data=_answer(names, response, requests[i] if i < len(requests) else None, tables))
+                for i, response in enumerate(found.responses)
+            ],
+            found.type,
+        )
+    else:
+        written = [replace(r, data=_of(names, r, r.data, tables) if r.data else b"") for r in found.requests]
+        made = transactions.build_requests(found.number, written, found.groups)
+    rest = whole[len(made) :]
+    # Behind its size stands what is left of an older one.
+    return made + (names.octets(UNKNOWN, rest) if any(rest) else rest)
+
+
+def _parsed(data: bytes) -> Transaction | None:
+    try:
+        return transactions.parse_transaction(data)
+    except TableError:
+        return None
+
+
+def _answer(names: Names, response: Response, request: Request | None, tables: Mapping[str, bytes]) -> bytes:
+    if not response.data or (
+        request is not None and request.code not in (transactions.READ, transactions.PARTIAL_READ)
+    ):
+        return response.data
+    return _of(names, request, response.data, tables)
+
+
+def _of(names: Names, request: Request | None, data: bytes, tables: Mapping[str, bytes]) -> bytes:
+    """Data of the table that a request names; without one nobody knows what they are."""
+    if request is None or request.table is None or table_name(request.table & ~PENDING) in ("ET52", "ET53"):
+        return names.octets(UNKNOWN, data)
+    return scrub_image(names, request.table, data, tables, request.offset or 0)
+
+
 #: BT01's serial number where it is characters.
 _BT01_TEXT: Final = slice(16, 32)
 
@@ -160,6 +223,21 @@ def _text_identifiers(tables: Mapping[str, bytes], size: int) -> bool:
     """Whether BT01 holds 16 characters rather than 16 digits: BT00.1.5 says so, else the length."""
     general = tables.get("BT00", b"")
     return not general[1] & 0x20 if len(general) > 1 else size >= _BT01_TEXT.stop
+
+
+def _undescribed(names: Names, data: bytes) -> bytes:
+    """A table that nobody can read: its words are not missed."""
+    out, at = bytearray(), 0
+    for match in _WORD.finditer(data):
+        word = names.known(match[0])
+        out += names.known(data[at : match.start()]) + (word if word != match[0] else names.text(WORDS, word))
+        at = match.end()
+    return bytes(out + names.known(data[at:]))
+
+
+def _strange(size: int, described: int, doubtful: bool) -> bool:
+    """Whether data are of another length than their table: by far, or at all where they are doubtful."""
+    return size != described if doubtful else size > 2 * described + _MORE
 
 
 def _layout(row: Table, whole: bytes, tables: Mapping[str, bytes]) -> Layout | None:

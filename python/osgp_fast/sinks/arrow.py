@@ -24,7 +24,8 @@ def pyarrow() -> Any:
     return pa
 
 
-def _type(pa: Any, name: str) -> Any:
+def arrow_type(pa: Any, name: str) -> Any:
+    """The pyarrow type of a type's name."""
     match name:
         case "timestamp[us, UTC]":
             return pa.timestamp("us", "UTC")
@@ -44,7 +45,7 @@ def arrow_schema(kind: str, shape: str = "long", delta: bool = False, plain: boo
         [
             pa.field(
                 c.name,
-                pa.dictionary(pa.int32(), pa.string()) if c.repeated and not plain else _type(pa, c.type),
+                pa.dictionary(pa.int32(), pa.string()) if c.repeated and not plain else arrow_type(pa, c.type),
                 c.nullable,
             )
             for c in columns(kind, "wide" if shape == "wide" else "long", delta)

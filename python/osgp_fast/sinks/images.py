@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from .. import _impl
 from ..errors import UsageError
 from ..image import TableImage, table_name
-from .arrow import pyarrow
+from .arrow import arrow_type, pyarrow, record_batch
 from .files import format_of
 
 __all__ = ["ImageSink", "open_image_sink"]
@@ -81,11 +81,25 @@ class _Directory:
         pass
 
 
+#: The columns of the table image and their Arrow types. Source: the contract, "Table image".
+_COLUMNS: Final = {
+    "meter": "string",
+    "table": "int32",
+    "offset": "int64",
+    "data": "binary",
+    "read_at": "timestamp[us, UTC]",
+    "whole": "bool",
+    "ped": "binary",
+}
+_NULLABLE: Final = ("read_at", "whole", "ped")
+
+
 class _Table:
-    """One file, written beside its place and renamed at the end."""
+    """One file, written beside its place and renamed at the end, by the compiled part or pyarrow."""
 
     def __init__(self, path: Path, format: str) -> None:
-        self.pa = pyarrow()
+        if not _impl.compiled():
+            pyarrow()
         self.path, self.format = path, format
         self.rows: list[TableImage] = []
 
@@ -94,18 +108,18 @@ class _Table:
             self.rows.append(image)
 
     def finish(self) -> list[str]:
-        pa = self.pa
-        columns: dict[str, tuple[Any, Iterable[Any]]] = {
-            "meter": (pa.string(), (i.meter for i in self.rows)),
-            "table": (pa.int32(), (i.table for i in self.rows)),
-            "offset": (pa.int64(), (i.offset for i in self.rows)),
-            "data": (pa.binary(), (bytes(i.data) for i in self.rows)),
-            "read_at": (pa.timestamp("us", "UTC"), (i.read_at for i in self.rows)),
-            "whole": (pa.bool_(), (i.whole for i in self.rows)),
-            "ped": (pa.binary(), (i.ped for i in self.rows)),
-        }
-        schema = pa.schema([pa.field(n, t, n in ("read_at", "whole", "ped")) for n, (t, _) in columns.items()])
-        table = pa.table([pa.array(list(values), type) for type, values in columns.values()], schema=schema)
+        columns = {name: [getattr(image, name) for image in self.rows] for name in _COLUMNS}
+        columns["data"] = [bytes(data) for data in columns["data"]]
+        if _impl.compiled():
+            _impl.core().write_images(os.fspath(self.path), self.format, columns)
+        else:
+            self._pyarrow(columns)
+        return [str(self.path)]
+
+    def _pyarrow(self, columns: dict[str, list[Any]]) -> None:
+        pa = pyarrow()
+        schema = pa.schema([pa.field(n, arrow_type(pa, t), n in _NULLABLE) for n, t in _COLUMNS.items()])
+        table = pa.Table.from_batches([record_batch(schema, columns)])
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
             if self.format == "parquet":
@@ -120,7 +134,6 @@ class _Table:
             beside.replace(self.path)
         finally:
             beside.unlink(missing_ok=True)
-        return [str(self.path)]
 
     def abort(self) -> None:
         self.rows.clear()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -29,7 +29,6 @@ MOST_MEP_KEY: Final = 20
 #: Interval times of a data set: minutes that BT61 can hold and that divide a day, and 84 for the day itself.
 DAY_CODE: Final = 84
 DAY_MINUTES: Final = 1440
-_MAPPED: Final = 112
 #: Readings of neighbours lie so far apart, and wrap there.
 NEIGHBOUR_STEP: Final = 7919
 NEIGHBOUR_RANGE: Final = 900_007
@@ -578,8 +577,3 @@ def _data_set(given: Mapping[str, Any]) -> DataSet:
     for key, value in values.items():
         _same(f"[[profile]] {key}", value, 0)
     return DataSet(sources=tuple(map(Channel.parse, sources)), start=int(hour) * 60 + int(minute), **values)
-
-
-def changed(config: MeterConfig, **changes: Any) -> MeterConfig:
-    """The same meter with other values."""
-    return replace(config, **changes)

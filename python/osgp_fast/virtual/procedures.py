@@ -24,7 +24,6 @@ _INVALID: Final[Answer] = (ResultCode.INVALID_PARAMETER, b"")
 _NO_SUCH: Final[Answer] = (3, b"")
 _NOTHING_PENDING: Final[Answer] = (1, b"")
 _EXTENDED: Final = 2048
-_ANY_KEY: Final = frozenset(Key)
 _QUEUE: Final = 5
 #: What ET15 takes: request types of EP19 (MEP guide p. 191).
 _REQUESTS: Final = (1, 2, 3, 4, 5, 6)

@@ -14,8 +14,8 @@ from struct import Struct
 from typing import Final
 
 from .config import DataSet
-from .readings import Readings
-from .world import DAY_S, ENERGIES, FORWARD
+from .readings import Readings, energies
+from .world import DAY_S, ENERGIES
 
 #: Common flags of an interval (MEP guide p. 240).
 SUMMER: Final = 1
@@ -74,8 +74,6 @@ class Ring:
         self._units = [readings.config.energy_register_unit if self._is_energy(c) else 1 for c in range(channels)]
 
     def _is_energy(self, channel: int) -> bool:
-        from .readings import energies
-
         return self.config.sources[channel].source in energies()
 
     # ---- where blocks are
@@ -281,6 +279,3 @@ class Ring:
             return 0, 0, self._first - 1, 0
         newest = self.block(places[-1], t)
         return len(places), self.element(newest.sequence), newest.sequence, newest.recorded[-1] + 1
-
-
-assert FORWARD in ENERGIES

@@ -191,7 +191,7 @@ class Readings:
         """The length of a demand interval in seconds."""
         return self.config.demands.interval * 60
 
-    def _demand(self, source: int, end: int) -> int:
+    def demand_of(self, source: int, end: int) -> int:
         """The demand of the interval that ended then, in W or var."""
         energy = self.world.energy(source, end) - self.world.energy(source, end - self.demand_s)
         return energy // (self.demand_s * 1000)
@@ -215,7 +215,7 @@ class Readings:
     def _cached_demand(self, source: int, end: int) -> int:
         value = self._demands.get((source, end))
         if value is None:
-            value = self._demands[source, end] = self._demand(source, end)
+            value = self._demands[source, end] = self.demand_of(source, end)
         return value
 
     def _tier(self, t: int) -> int:
@@ -260,7 +260,8 @@ class Readings:
                 for i in range(len(demands.sources))
             ]
             coincident = [
-                self._demand(source, highest[of].time) if highest[of].time else 0 for source, of in demands.coincidents
+                self.demand_of(source, highest[of].time) if highest[of].time else 0
+                for source, of in demands.coincidents
             ]
             blocks.append(Block(summations, highest, coincident))
         resets = [r for r in self.resets(t) if r < t or not before_reset]

@@ -29,6 +29,6 @@ pub use decode::{ImageReader, Job, Stream, Summary, Watch, decode_to_files, imag
 pub use engine::Control;
 pub use error::{Error, OpenError};
 pub use input::{Inputs, OpenOptions, open_all};
-pub use sink::{FileFormat, Files, Output};
+pub use sink::{FileFormat, Files, Output, write_images};
 pub use summary::{Channel, Tally};
 pub use zone::Zone;

@@ -476,6 +476,27 @@ impl Files {
     }
 }
 
+/// Write table images to one file, beside its place and renamed at the end. `batch` has the columns of
+/// [`columns::images_schema`].
+pub fn write_images(path: &Path, format: FileFormat, batch: &RecordBatch) -> Result<(), Error> {
+    let mut target = Target {
+        name: "images",
+        schema: columns::images_schema(),
+        base: path.with_extension(""),
+        suffix: path.extension().map_or(String::new(), |suffix| format!(".{}", suffix.to_string_lossy())),
+        split: None,
+        written: Vec::new(),
+        open: None,
+    };
+    target.open(format)?;
+    target.batch(format, batch, GROUP_ROWS)?;
+    target.close()?;
+    for (temporary, path) in target.written.drain(..) {
+        temporary.persist(&path).map_err(|failed| Error::io(&path, failed.error))?;
+    }
+    Ok(())
+}
+
 impl Drop for Files {
     fn drop(&mut self) {
         self.targets.clear();

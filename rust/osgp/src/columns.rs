@@ -254,6 +254,24 @@ pub fn plain_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// The columns of table images in a file. Source: the contract, "Table image".
+pub fn images_schema() -> SchemaRef {
+    static SCHEMA: OnceLock<SchemaRef> = OnceLock::new();
+    SCHEMA
+        .get_or_init(|| {
+            Arc::new(Schema::new(vec![
+                Field::new("meter", DataType::Utf8, false),
+                Field::new("table", DataType::Int32, false),
+                Field::new("offset", DataType::Int64, false),
+                Field::new("data", DataType::Binary, false),
+                Field::new("read_at", utc_time(), true),
+                Field::new("whole", DataType::Boolean, true),
+                Field::new("ped", DataType::Binary, true),
+            ]))
+        })
+        .clone()
+}
+
 /// The columns of `rejects`.
 pub fn rejects_schema() -> SchemaRef {
     static SCHEMA: OnceLock<SchemaRef> = OnceLock::new();

@@ -22,7 +22,7 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule};
 use pyo3_arrow::input::AnyRecordBatch;
 
-use crate::columns::schema as schema_of;
+use crate::columns::{batch as columns_batch, schema as schema_of};
 
 /// How often a waiting call looks for Ctrl-C and tells its progress.
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,6 +40,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(open_stream, module)?)?;
     module.add_function(wrap_pyfunction!(decode_images, module)?)?;
     module.add_function(wrap_pyfunction!(read_images, module)?)?;
+    module.add_function(wrap_pyfunction!(write_images, module)?)?;
     module.add_function(wrap_pyfunction!(stream_schema, module)?)
 }
 
@@ -697,4 +698,11 @@ impl FileSink {
     fn abort(&self) {
         drop(lock(&self.0).take());
     }
+}
+
+#[pyfunction]
+fn write_images(py: Python<'_>, path: PathBuf, format: &str, columns: &Bound<'_, PyDict>) -> PyResult<()> {
+    let output = output(py, path, false, format, None)?;
+    let batch = columns_batch(&osgp::columns::images_schema(), columns)?;
+    py.detach(|| osgp_io::write_images(&output.path, output.format, &batch)).map_err(|error| raise(py, error))
 }

@@ -138,7 +138,7 @@ impl Iterator for Reader {
 }
 
 /// A record batch from a dict of sequences.
-fn batch(schema: &SchemaRef, columns: &Bound<'_, PyDict>) -> PyResult<RecordBatch> {
+pub(crate) fn batch(schema: &SchemaRef, columns: &Bound<'_, PyDict>) -> PyResult<RecordBatch> {
     let mut arrays = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         let values = columns

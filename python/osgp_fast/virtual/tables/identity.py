@@ -16,7 +16,6 @@ BASIC_PROCEDURE_BYTES = 2
 EXTENDED_PROCEDURE_BYTES = 12
 #: What `procedures` does.
 PROCEDURES = ("BP04", "BP05", "BP10", "BP12", "BP13", "BP15", "EP03", "EP17", "EP19", "EP61")
-WRITABLE_BASIC = (7, 15, 23, 33, 53, 54)
 
 
 def _set(numbers: set[int], size: int) -> bytes:

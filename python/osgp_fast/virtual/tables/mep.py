@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .. import mbus
@@ -184,11 +184,6 @@ def et58(m: VirtualMeter, t: int) -> dict[str, Any]:
 
 def et71(m: VirtualMeter, t: int) -> dict[str, Any]:
     return {"delta": [{"source": 255}] * 10}
-
-
-def moment(t: int) -> datetime:
-    """A time as tables have it."""
-    return datetime.fromtimestamp(t, UTC)
 
 
 def et74(m: VirtualMeter, t: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ... import codec
@@ -152,7 +151,7 @@ def bt27(m: VirtualMeter, t: int) -> dict[str, Any]:
 
 def bt28(m: VirtualMeter, t: int) -> dict[str, Any]:
     step = m.readings.demand_s
-    now = [max(0, m.readings._demand(s, t // step * step)) for s in m.config.demands.sources]
+    now = [max(0, m.readings.demand_of(s, t // step * step)) for s in m.config.demands.sources]
     return {"present_demand": [{"value": value} for value in now], "present_value": present(m, t)}
 
 
@@ -219,11 +218,6 @@ def tier_size(m: VirtualMeter) -> int:
     """Bytes of a tier in BT23, ET42.21."""
     counter = int(bool(m.config.demands.sources) and m.config.demands.reset_counter)
     return (record_size(m) - counter) // (1 + m.config.tiers)
-
-
-def year_of(t: datetime) -> int:
-    """The year of a time as tables count it."""
-    return t.year - 2000
 
 
 MAKERS: Makers = {
