@@ -4,6 +4,7 @@ clear, RC4 enciphered and TLS; keys and rights, procedures, transactions, alerts
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -165,6 +166,86 @@ def test_a_dump_is_the_meter(security: str) -> None:
         assert found[parse_table_name(id) or 0][: len(data)] == data, id
 
 
+@contextmanager
+def simulated(*options: str) -> Iterator[str]:
+    """The program as a meter at its MEP port, whose clock stands."""
+    keys = ["--mak", MAK.hex(), "--mbk", MBK.hex()]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "osgp_fast",
+            "simulate",
+            "--mep",
+            *keys,
+            "--start",
+            "2024-06-01T10:07:30Z",
+            "--speed",
+            "0",
+            *options,
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OSGP_FAST_IMPL": "python"},
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def command(*arguments: str | Path, key: bytes = MAK) -> subprocess.CompletedProcess[str]:
+    """``osgp-fast`` with a key in the environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "osgp_fast", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        check=False,
+        env={**os.environ, "OSGP_FAST_IMPL": "python", "OSGP_MEP_KEY": key.hex()},
+    )
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    meter = VirtualMeter(MeterConfig(firmware=Firmware.parse("3.50"), start=START))
+    with simulated() as url:
+        port = f"mep:{url}"
+        done = command("read", port, "--what", "registers", "-o", tmp_path / "registers.jsonl")
+        assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
+        done = command("dump", port, "--security", "rc4", "--tables", "BT01,BT23,ET21", "-o", f"{tmp_path}/dump/")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("advises strongly against it") == 1
+        files = {file.stem: file.read_bytes() for file in (tmp_path / "dump").rglob("*.bin")}
+        assert files == {id: meter.image(id, meter.start) for id in ("BT01", "BT23", "ET21")}
+        (tmp_path / "key").write_text(MBK.hex())
+        basic = ("--access", "basic", "--key-file", tmp_path / "key")
+        for security in ("tls", "clear"):
+            log = tmp_path / f"{security}.log"
+            done = command("record", port, log, "--what", "registers", "--security", security, *basic)
+            assert done.returncode == 0, done.stderr
+            out = tmp_path / f"{security}.jsonl"
+            done = command("decode", log, "--key", MBK.hex(), "--what", "registers", "-o", out)
+            assert done.returncode == 0, done.stderr + log.read_text()[:2000]
+            rows = [{**json.loads(line), "read_at": None} for line in out.read_text().splitlines()]
+            lines = (tmp_path / "registers.jsonl").read_text().splitlines()
+            assert rows == [{**json.loads(line), "read_at": None} for line in lines] != []
+        done = command("watch", port, "--count", "1", "--security", "rc4")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["measurements"]
+        done = command("read", port, key=bytes(16))
+        assert done.returncode == 3
+        assert "mep.tls_key" in done.stderr or "key" in done.stderr
+    done = command("simulate", "--client", "2")
+    assert done.returncode == 2
+    assert "--mep" in done.stderr
+    done = command("simulate", "--mep", "--client", "2", "--firmware", "3.50")
+    assert done.returncode == 2
+    assert "4.0" in done.stderr
+
+
 def test_asyncio_and_the_program_over_a_socket() -> None:
     async def tasks(url: str, security: str) -> dict[str, Any]:
         async with osgp.open_async("mep:" + url, key=MAK.hex(), security=security) as live:
@@ -184,20 +265,8 @@ def test_asyncio_and_the_program_over_a_socket() -> None:
             assert live.security == ("tls" if security == "auto" else security)
             return out
 
-    arguments = ["--mep", "--mak", MAK.hex(), "--mbk", MBK.hex(), "--start", "2024-06-01T10:07:30Z", "--speed", "0"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "osgp_fast", "simulate", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OSGP_FAST_IMPL": "python"},
-    )
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
+    with simulated() as url:
         found = [asyncio.run(tasks(url, security)) for security in ("auto", "rc4")]
-    finally:
-        process.kill()
-        process.communicate(timeout=10)
     meter = VirtualMeter(MeterConfig(firmware=Firmware.parse("3.50"), start=START))
     for out in found:
         assert out["part"] == meter.image("BT64", meter.start)[:900]

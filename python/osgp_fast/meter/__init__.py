@@ -231,6 +231,7 @@ def _prepare_mep(
             wall=clocks.wall,
             on_alert=options["on_alert"],
             max_session_s=options["max_session_s"],
+            greet=options["meter"] is not None,
         )
         store = Store(way, label=options["meter"], fallback=name, clock=clocks.wall, progress=options["progress"])
         return line, way, store

@@ -17,7 +17,7 @@ from typing import Final
 from ..catalog import TABLES
 from ..codec import transactions
 from ..errors import LocalProtocolError, OsgpError, RemoteProtocolError, TransportError
-from ..image import PENDING, table_name
+from ..image import EXTENDED, PENDING, table_name
 from ..session import Data, MepAccess, MepConnection, MepMode, Read, dialogue, mep_procedure
 from ..session.mep_procedure import Place, Procedures
 from ..session.policy import SESSION_S
@@ -30,6 +30,7 @@ from .values import Alert, Reply
 
 #: A port that answered and is silent is asked again after so long: at generations 2 and 3 an optical session takes it away.
 AWAY_S: Final = 2.0
+ET03: Final = EXTENDED + 3
 #: While tasks run, ET13's alert flags are read and told at most so often; the meter repeats its alert every second.
 LOOK_S: Final = 10.0
 #: So long after a change of speed nothing is said.
@@ -52,7 +53,10 @@ class InsecureMepWarning(UserWarning):
 
 
 class Mep:
-    """A MEP port. ``on_alert`` is called with every `Alert`, in the middle of a task: it must not use the meter."""
+    """A MEP port. ``on_alert`` is called with every `Alert`, in the middle of a task: it must not use the meter.
+
+    ``greet``: ask for a byte at first, so that a wrong key is told then where nothing else is read.
+    """
 
     def __init__(
         self,
@@ -62,12 +66,14 @@ class Mep:
         wall: Callable[[], float],
         on_alert: Callable[[Alert], object] | None = None,
         max_session_s: float = SESSION_S,
+        greet: bool = False,
     ) -> None:
         self.line = line
         self.sessions = 0
         self.alerts: deque[Alert] = deque(maxlen=KEPT)
         self.on_alert = on_alert
         self._asked_mode = mode
+        self._greet = greet
         self._wall = wall
         self._max_session_s = max_session_s
         self._since = 0.0
@@ -104,6 +110,8 @@ class Mep:
         if not self.sessions or now - self._since >= self._max_session_s:
             self._since = now
             self.sessions += 1
+            if self._greet and not self._heard:
+                yield from self._read(ET03, 0, 1)
         if not self._looking and now - self._looked_at >= LOOK_S and self.connection.take_alert():
             with contextlib.suppress(Refused):
                 yield from self.look()
