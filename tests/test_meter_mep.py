@@ -4,12 +4,13 @@ clear, RC4 enciphered and TLS; keys and rights, procedures, transactions, alerts
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from typing import Any
 
 import osgp_fast as osgp
 import pytest
+from osgp_fast.cli import main
 from osgp_fast.codec import transactions
 from osgp_fast.decode import Result
 from osgp_fast.image import TableImage, parse_table_name
@@ -196,67 +198,79 @@ def simulated(*options: str) -> Iterator[str]:
         process.communicate(timeout=10)
 
 
-def command(*arguments: str | Path, key: bytes = MAK) -> subprocess.CompletedProcess[str]:
-    """``osgp-fast`` with a key in the environment."""
-    return subprocess.run(
-        [sys.executable, "-m", "osgp_fast", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=False,
-        env={**os.environ, "OSGP_FAST_IMPL": "python", "OSGP_MEP_KEY": key.hex()},
-    )
+@dataclass
+class Ran:
+    """What the command did."""
+
+    code: int
+    out: str
+    err: str
 
 
-def test_the_commands(tmp_path: Path) -> None:
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """``osgp-fast`` in this process, with a key in the environment and no terminal."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    def call(*arguments: str | Path, key: bytes = MAK) -> Ran:
+        monkeypatch.setenv("OSGP_MEP_KEY", key.hex())
+        with pytest.raises(SystemExit) as done:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        assert key.hex() not in out + err
+        return Ran(int(done.value.code or 0), out, err)
+
+    return call
+
+
+def test_the_commands(command: Callable[..., Ran], tmp_path: Path) -> None:
     meter = VirtualMeter(MeterConfig(firmware=Firmware.parse("3.50"), start=START))
     with simulated() as url:
         port = f"mep:{url}"
-        done = command("read", port, "--what", "registers", "-o", tmp_path / "registers.jsonl")
-        assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
-        done = command("dump", port, "--security", "rc4", "--tables", "BT01,BT23,ET21", "-o", f"{tmp_path}/dump/")
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("advises strongly against it") == 1
+        fast = ("--baud", "57600")
+        done = command("read", port, *fast, "--what", "measurements", "-o", tmp_path / "now.jsonl")
+        assert (done.code, "warning" in done.err) == (0, False), done.err
+        done = command(
+            "dump", port, *fast, "--security", "rc4", "--tables", "BT01,BT23,ET21", "-o", f"{tmp_path}/dump/"
+        )
+        assert done.code == 0, done.err
+        assert done.err.count("advises strongly against it") == 1
         files = {file.stem: file.read_bytes() for file in (tmp_path / "dump").rglob("*.bin")}
         assert files == {id: meter.image(id, meter.start) for id in ("BT01", "BT23", "ET21")}
         (tmp_path / "key").write_text(MBK.hex())
         basic = ("--access", "basic", "--key-file", tmp_path / "key")
         for security in ("tls", "clear"):
             log = tmp_path / f"{security}.log"
-            done = command("record", port, log, "--what", "registers", "--security", security, *basic)
-            assert done.returncode == 0, done.stderr
+            done = command("record", port, log, *fast, "--what", "measurements", "--security", security, *basic)
+            assert done.code == 0, done.err
             out = tmp_path / f"{security}.jsonl"
-            done = command("decode", log, "--key", MBK.hex(), "--what", "registers", "-o", out)
-            assert done.returncode == 0, done.stderr + log.read_text()[:2000]
+            done = command("decode", log, "--key", MBK.hex(), "--what", "measurements", "-o", out)
+            assert done.code == 0, done.err + log.read_text()[:2000]
             rows = [{**json.loads(line), "read_at": None} for line in out.read_text().splitlines()]
-            lines = (tmp_path / "registers.jsonl").read_text().splitlines()
+            lines = (tmp_path / "now.jsonl").read_text().splitlines()
             assert rows == [{**json.loads(line), "read_at": None} for line in lines] != []
-        done = command("watch", port, "--count", "1", "--security", "rc4")
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["measurements"]
-        done = command("read", port, key=bytes(16))
-        assert done.returncode == 3
-        assert "mep.tls_key" in done.stderr or "key" in done.stderr
+        done = command("watch", port, *fast, "--count", "1", "--security", "rc4")
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["measurements"]
+        done = command("read", port, *fast, key=bytes(16))
+        assert done.code == 3
+        assert "mep.tls_key" in done.err or "key" in done.err
     done = command("simulate", "--client", "2")
-    assert done.returncode == 2
-    assert "--mep" in done.stderr
+    assert done.code == 2
+    assert "--mep" in done.err
     done = command("simulate", "--mep", "--client", "2", "--firmware", "3.50")
-    assert done.returncode == 2
-    assert "4.0" in done.stderr
+    assert done.code == 2
+    assert "4.0" in done.err
 
 
 def test_asyncio_and_the_program_over_a_socket() -> None:
     async def tasks(url: str, security: str) -> dict[str, Any]:
-        async with osgp.open_async("mep:" + url, key=MAK.hex(), security=security) as live:
+        async with osgp.open_async("mep:" + url, key=MAK.hex(), security=security, baud=57_600) as live:
             assert isinstance(live, AsyncMeter)
             assert live.password_form == "32 hexadecimal digits"
             out = {
                 "serial": await live.serial_number(),
-                "registers": plain(await live.registers()),
-                "events": plain(await live.events(log="primary")),
                 "measurements": plain(await live.measurements()),
-                "alarms": plain(await live.alarms()),
                 "part": await live.read("BT64", 0, 900),
                 "replies": [(r.table, r.code, r.data) for r in await live.transaction([("BT23", 0, 44)])],
                 "place": (await live.place()).client,
@@ -271,7 +285,7 @@ def test_asyncio_and_the_program_over_a_socket() -> None:
     for out in found:
         assert out["part"] == meter.image("BT64", meter.start)[:900]
         assert out["replies"] == [("BT23", 0, meter.image("BT23", meter.start)[:44])]
-        assert out["registers"]
+        assert out["measurements"]
         assert out["place"] == 1
         assert out["alert"] is None
 

@@ -73,7 +73,7 @@ Examples:
 @click.option(
     "--baud",
     type=click.Choice([str(s) for s in _SPEEDS]),
-    help="Bytes take their time: 9600 bit/s, and this speed once it is negotiated.",
+    help="Bytes take their time: 9600 bit/s, and this speed once it is negotiated. A MEP port has this speed, else 9600.",
 )
 @click.option("--fault", default="", help="A bad line: loss=5%,flip=1%,cut=1%,delay=2%,refuse=1%,shared-port ...")
 @click.option("--echo", is_flag=True, help="Who writes hears itself, as with some optical heads.")
@@ -267,10 +267,11 @@ def _talk(
     from ..transport.drive import step
     from ..virtual import MepMeterHandler, machine
 
+    mep = isinstance(handler, MepMeterHandler)
     meter: Machine = _mep(options, handler) if isinstance(handler, MepMeterHandler) else machine(handler)
     if badness.shared_port:
         meter = SharedPort(meter, messages=_MEP_MESSAGES)
-    paced = options.baud is not None
+    paced = options.baud is not None and not mep
     if badness.faults.any or paced or options.echo:
         random = Random(handler.meter.config.seed)
         arriving, leaving = (BadLine(random, badness.faults, paced=paced) for _ in range(2))
@@ -289,4 +290,6 @@ def _mep(options: Options, handler: MepMeterHandler) -> MepMachine:
     from ..session import MepMode
     from ..virtual import mep_machine
 
+    if options.baud is not None:
+        handler.baud = int(options.baud)
     return mep_machine(handler, entropy=os.urandom, mode=MepMode(options.security or "auto"), crypto=_impl)
