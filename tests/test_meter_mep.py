@@ -7,6 +7,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -649,3 +650,30 @@ def test_a_thousand_exchanges_on_a_bad_line(security: str, capsys: pytest.Captur
     # Everything happened, and once; of a line as bad as this one everything could be found out.
     assert (called, counts["unknown"]) == (wanted, 0)
     assert bench.handler.executed == list(range(1, sent + 1))
+
+
+# ---- the examples
+
+
+@pytest.mark.parametrize(("firmware", "client", "security"), [("3.60", 1, "tls"), ("4.30", 2, "rc4")])
+def test_the_examples_of_the_page_run(
+    firmware: str, client: int, security: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).resolve().parent.parent / "docs" / "mep-port.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Use cases\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```python\n(.*?)^```", section, re.M | re.S)
+    assert len(blocks) == section.count("**") // 2 >= 10
+    bench = Bench(firmware, client, speed=1.0)
+    with bench.open(security) as live:
+        monkeypatch.setattr("time.sleep", lambda seconds: idle(live, seconds))
+        names: dict[str, Any] = {"meter": live, "print": lambda *_: None}
+        for block in blocks:
+            exec(compile(block, "mep-port.md", "exec"), names)
+    assert names["alert"].names == ("delta_data",)
+    assert names["handles"] == [1, 1000 * client]
+    assert names["mine"][-1]["result"] == 1
+    assert names["rows"]
+    assert names["registers"].ok
+    assert bench.meter.client_flags(client, bench.now()) == 1
+    assert bytes.fromhex("01fd1f") in bench.meter.written["ET57"]
+    assert bench.meter.written["ET34"][7] == 9

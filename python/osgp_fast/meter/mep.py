@@ -16,7 +16,7 @@ from typing import Final
 
 from ..catalog import TABLES
 from ..codec import transactions
-from ..errors import LocalProtocolError, OsgpError, RemoteProtocolError, TransportError
+from ..errors import LocalProtocolError, OsgpError, TransportError
 from ..image import EXTENDED, PENDING, table_name
 from ..session import Data, MepAccess, MepConnection, MepMode, Read, dialogue, mep_procedure
 from ..session.mep_procedure import Place, Procedures
@@ -295,12 +295,6 @@ class Mep:
                 if error.code != "mep.transaction_number" or number is not None or again == _NUMBERS - 1:
                     raise
         found = transactions.parse_transaction(data)
-        if found.type == transactions.GROUP_DENIED:
-            raise RemoteProtocolError(
-                "mep.transaction_group",
-                "the meter belongs to none of the groups of the transaction",
-                "check the groups",
-            )
         said: list[transactions.Response | None] = [*found.responses]
         said += [None] * (len(requests) - len(said))
         self._answered()

@@ -27,6 +27,7 @@ _EXTENDED: Final = 2048
 _QUEUE: Final = 5
 #: What ET15 takes: request types of EP19 (MEP guide p. 191).
 _REQUESTS: Final = (1, 2, 3, 4, 5, 6)
+_WRITES: Final = (4, 6)
 _NO_ANSWER: Final = 2
 _SUCCESS: Final = 1
 
@@ -183,11 +184,13 @@ class Procedures:
 
     def _post_request(self, parameters: bytes, t: int) -> Answer:
         """EP19: transaction number, handle, type and data; answers with the entry of ET15."""
-        if len(parameters) < 6 or len(parameters) < 6 + parameters[5]:
+        # Only requests that write carry a length and data.
+        writes = len(parameters) > 4 and parameters[4] in _WRITES
+        if len(parameters) < 5 or (writes and (len(parameters) < 6 or len(parameters) < 6 + parameters[5])):
             return _INVALID
         m = self.meter
         number, handle = (int.from_bytes(parameters[i : i + 2], "little") for i in (0, 2))
-        kind, message = parameters[4], parameters[6 : 6 + parameters[5]]
+        kind, message = parameters[4], parameters[6 : 6 + parameters[5]] if writes else b""
         if kind not in _REQUESTS:
             return _INVALID
         if kind != 6 and not 1 <= handle <= len(m.config.mbus):
