@@ -26,6 +26,7 @@ from osgp_fast.codec import transactions
 from osgp_fast.decode import Result
 from osgp_fast.image import TableImage, parse_table_name
 from osgp_fast.meter import Alert, AsyncMeter, Clocks, InsecureMepWarning, Meter
+from osgp_fast.meter.sizes import element_size
 from osgp_fast.security import Key
 from osgp_fast.session import MepMode, MepTiming, OutcomeUnknown, RefusalCode, Refused, Timing
 from osgp_fast.session.procedure import BT08, ET59, ET85
@@ -650,6 +651,65 @@ def test_a_thousand_exchanges_on_a_bad_line(security: str, capsys: pytest.Captur
     # Everything happened, and once; of a line as bad as this one everything could be found out.
     assert (called, counts["unknown"]) == (wanted, 0)
     assert bench.handler.executed == list(range(1, sent + 1))
+
+
+# ---- what cannot be seen, and what cannot be known
+
+
+def test_elements_of_et21_are_measured() -> None:
+    """131 bytes as printed, or 130 (errata): the length of the table cannot be seen on this port."""
+    bench = Bench()
+    printed = bench.meter.image("ET21", bench.meter.start)
+    assert len(printed) == 4 * 131
+    assert element_size(printed) == 131
+    shorter = b"".join(printed[at : at + 100] + printed[at + 101 : at + 131] for at in range(0, 524, 131))
+    assert element_size(shorter.ljust(524, b"\0")) == 130
+    assert element_size(bytes(524)) == element_size(b"") == 131
+    with bench.open() as live:
+        rows = plain(live.load_profile())
+    bench.meter.written["ET21"] = shorter
+    with bench.open() as live:
+        assert live.read("ET21") == shorter
+        assert plain(live.load_profile()) == rows != []
+        assert len(live.read("ET52")) == 896
+        assert len(live.read("ET53")) == 1785
+
+
+@pytest.mark.parametrize("security", ["rc4", "tls"])
+def test_a_line_that_dies_in_a_write_leaves_it_open(security: str) -> None:
+    bench = Bench()
+    with bench.open(security) as live:
+        live.read("BT01")
+
+        def swallow(answer: bytes) -> None:
+            bench.machine.responder.away = True  # the write was executed, and nobody ever says so
+
+        bench.machine.responder.tamper = swallow
+        with pytest.raises(OutcomeUnknown) as caught:
+            live.write("ET03", b"GONE".ljust(30, b"\0"), offset=0)
+        assert caught.value.code == "mep.outcome_unknown"
+    assert bench.meter.written["ET03"].startswith(b"GONE")
+
+
+def test_a_wrong_key_is_said_at_once_also_where_the_label_is_given() -> None:
+    with pytest.raises(osgp.SecurityError) as caught:
+        osgp.open(Bench().line(), key=bytes(16), security="rc4", meter="mine")
+    assert caught.value.code == "mep.wrong_key"
+    with Bench().open("tls", meter="mine") as live:
+        assert live.label == "mine"
+
+
+def test_an_alert_that_came_before_is_waited_for_no_longer() -> None:
+    bench = Bench()
+    told: list[Alert] = []
+    with bench.open(on_alert=told.append) as live:
+        live.register()
+        bench.handler.alerts = ON_DEMAND_REQUEST
+        idle(live, 5)
+        began = bench.clock()
+        assert live.wait_alert(10) is not None
+        assert bench.clock() - began < 2
+        assert len(told) == 1
 
 
 # ---- the examples

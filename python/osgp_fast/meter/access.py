@@ -1,4 +1,4 @@
-"""Ways into a meter: what the tasks ask for, and the optical port's answer to it. The MEP port will be a second one.
+"""Ways into a meter: what the tasks ask for, and the optical port's answer to it. That of the MEP port is `mep`.
 
 A read that the line has spoilt is asked again, in a new session where the old one is over: reading twice does no harm.
 A write is sent once; whoever asked for it finds out what became of it. A procedure is executed at most once: its

@@ -257,7 +257,8 @@ class _Face:
         return self._begun(self._mep.place())
 
     def _wait_alert(self, seconds: float) -> Talk[Alert | None]:
-        return self._begun(self._mep.wait_alert(seconds))
+        # Not begun like the others: that would look at an alert that is waited for.
+        return self._mep.wait_alert(seconds)
 
     def _change_baud(self, baud: int) -> Talk[None]:
         return self._begun(self._mep.change_baud(baud))

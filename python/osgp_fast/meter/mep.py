@@ -153,7 +153,6 @@ class Mep:
 
     def wait_alert(self, seconds: float) -> Talk[Alert | None]:
         """Listen for an alert, at most so long; None: none came, or its cause was gone when the flags were read."""
-        yield from self.ready()
         until = self.line.clock() + seconds
         while not self.connection.take_alert():
             left = until - self.line.clock()

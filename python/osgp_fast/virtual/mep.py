@@ -94,7 +94,7 @@ class MepProcedures(Procedures):
 class MepMeterHandler(MeterHandler, MepHandler):
     """What the virtual meter answers on a MEP port.
 
-    ``client`` 1 or 2: which of its MEP ports this is. Raises: UsageError "virtual.client".
+    ``client`` 1 or 2: which of its MEP ports this is. ``alerts`` may be set at any time. Raises: UsageError "virtual.client".
     """
 
     def __init__(self, meter: VirtualMeter, now: Callable[[], int], *, client: int = 1) -> None:
@@ -131,7 +131,12 @@ class MepMeterHandler(MeterHandler, MepHandler):
     @property
     def alerting(self) -> bool:
         """Whether the alert sequence is sent: only to a client that is registered (MEP guide p. 36)."""
-        return bool(self.alerts and self.meter.client_flags(self.client, self.now()) & _REGISTERED)
+        return bool(self.alerts) and self.registered
+
+    @property
+    def registered(self) -> bool:
+        """ET50's flag of this client."""
+        return bool(self.meter.client_flags(self.client, self.now()) & _REGISTERED)
 
     def watching(self) -> bool:
         """Whether the sources of ET71 are to be looked at."""
@@ -268,16 +273,17 @@ class MepMachine:
 
     def tick(self, now: float) -> bytes:
         """Time has passed; gives bytes to write."""
-        if now >= self._watch_at and self.handler.watching():
+        if now >= self._watch_at:
             self._watch_at = now + WATCH_S
-            self.handler.watch()
+            if self.handler.watching():
+                self.handler.watch()
         self.responder.alert = self.handler.alerting
         return self.responder.tick(now)
 
     def deadline(self) -> float | None:
         """When `tick` is due."""
         due = self.responder.deadline()
-        if not self.handler.watching():
+        if not self.handler.registered:
             return due
         return self._watch_at if due is None else min(due, self._watch_at)
 
