@@ -31,6 +31,7 @@ ROOMS = {
     "image": "A table image: some bytes of one table of one meter.",
     "input": "A file or directory given to the command.",
     "line": "A live line: the meter is silent, refuses, or is something else.",
+    "mep": "Messages of the MEP port in a capture. What the keys open is decoded.",
     "meters": "What a meter says about itself (BT01, ET03).",
     "port": "A serial port, or a URL of one.",
     "procedure": "A procedure of a meter (BT07, BT08).",
