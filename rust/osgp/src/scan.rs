@@ -771,7 +771,8 @@ impl<'a> Tracker<'a> {
         }
         let raw = &stream.bytes[message.start..message.end];
         self.capture.mep_messages += 1;
-        self.capture.mep_opened += u64::from(message.authentic && message.body.is_some());
+        let body = message.body(&stream.bytes);
+        self.capture.mep_opened += u64::from(message.authentic && body.is_some());
         if message.repeated {
             self.capture.repeated += 1;
             return;
@@ -784,7 +785,7 @@ impl<'a> Tracker<'a> {
             raw: Some(raw),
         };
         if message.what == mep_capture::What::Unknown {
-            return self.mep_unknown(message.problem.clone(), raw, place);
+            return self.mep_unknown(message.problem.as_deref(), raw, place);
         }
         let hurt = self.hurt.take();
         if message.what == mep_capture::What::Request {
@@ -797,7 +798,7 @@ impl<'a> Tracker<'a> {
             }
             self.messages[ASKS] += 1;
             self.mep_give_up();
-            let body = message.body.as_deref().unwrap_or_default();
+            let body = body.unwrap_or_default();
             self.mep_ask = Ask::of(body);
             self.mep_write(body);
         } else {
@@ -807,15 +808,15 @@ impl<'a> Tracker<'a> {
             self.reject(Reject::new(problem.code, problem.reason.clone()), raw, None, place);
         }
         if message.what == mep_capture::What::Answer {
-            self.mep_answered(message, place);
+            self.mep_answered(message, body, place);
         }
     }
 
     /// A message that no key opens, while others are opened.
-    fn mep_unknown(&mut self, problem: Option<Problem>, raw: &[u8], place: Place<'_>) {
+    fn mep_unknown(&mut self, problem: Option<&Problem>, raw: &[u8], place: Place<'_>) {
         let Some(problem) = problem else { return };
         let ask = self.mep_ask.take();
-        self.reject(Reject::new(problem.code, problem.reason), raw, ask, place);
+        self.reject(Reject::new(problem.code, problem.reason.clone()), raw, ask, place);
         match ask {
             None => self.hurt = Some(raw.to_vec()),
             // It stands where the answer was to be; that may come again.
@@ -823,12 +824,12 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    fn mep_answered(&mut self, message: &Message, place: Place<'_>) {
+    fn mep_answered(&mut self, message: &Message, body: Option<&[u8]>, place: Place<'_>) {
         if !message.late {
             self.mep_ask = None;
             self.forget_evidence();
         }
-        let (Some(ask), Some(body)) = (message.request.as_deref().and_then(Ask::of), &message.body) else { return };
+        let (Some(ask), Some(body)) = (message.request.as_deref().and_then(Ask::of), body) else { return };
         self.lost.retain(|(lost, _)| *lost != ask);
         if body.first() == Some(&0) {
             self.read(ask, body, place, false);
