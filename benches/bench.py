@@ -6,11 +6,7 @@ usage: bench.py [--rounds N] [--big-gb N] [--readme] [--only CASE,...]
 Every case names the work, checks its answer against the corpus, and reports the median of the rounds; the contenders of
 a case take turns, so that a slow minute of the machine meets all of them. Results go to
 benches/record/MACHINE/DATE.csv; `--readme` writes the table into README.md.
-<<<<<<< HEAD
-Cases: profile, registers, packets, jobs, memory, import.
-=======
-Cases: profile, packets, mep, jobs, memory, import.
->>>>>>> mepcapture
+Cases: profile, registers, packets, mep, jobs, memory, import.
 """
 
 from __future__ import annotations
@@ -36,11 +32,7 @@ from corpora import OUT, PROFILE, ROOT, SMALL, Profile
 
 RECORD = Path(__file__).resolve().parent / "record"
 README = ROOT / "README.md"
-<<<<<<< HEAD
-CASES = ("profile", "registers", "packets", "jobs", "memory", "import")
-=======
-CASES = ("profile", "packets", "mep", "jobs", "memory", "import")
->>>>>>> mepcapture
+CASES = ("profile", "registers", "packets", "mep", "jobs", "memory", "import")
 WORKER = Path(__file__).resolve().parent / "worker.py"
 
 

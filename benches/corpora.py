@@ -3,11 +3,8 @@
 profile   table images of load profiles: 4 channels of 15 minutes, 35 blocks of a day per meter, wrapped; 64 MB and more
 dump      the same meters as a directory of METER/BT64.bin files
 packets   C12.18 packets of a reading session, both directions with their ACKs
-<<<<<<< HEAD
 registers table images of present registers: BT23 of 11 summations in 4 tiers, 100 reads a meter, 100,000 in all
-=======
 mep       a capture of the MEP port: parts of BT64 read under RC4, the longest that fit a message; 100 MB
->>>>>>> mepcapture
 """
 
 from __future__ import annotations

@@ -37,11 +37,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import c1218_packets  # noqa: E402
-<<<<<<< HEAD
 import made  # noqa: E402
-=======
 import mep_port  # noqa: E402
->>>>>>> mepcapture
 
 SAMPLES = ROOT / "tests" / "samples"
 KEPT = ROOT / "build" / "mutations"

@@ -31,15 +31,12 @@ ROOMS = {
     "image": "A table image: some bytes of one table of one meter.",
     "input": "A file or directory given to the command.",
     "line": "A live line: the meter is silent, refuses, or is something else.",
-<<<<<<< HEAD
     "meter": "A live meter: what it did, holds or accepts is not what was asked for.",
     "mbus": "A billing read of an M-Bus device or MEP client (ET16, ET45, ET74). The readings before the damage, and the other "
     "reads, are decoded.",
     "measurements": "Present values (BT28). The other values are decoded.",
-    "mep": "The MEP port: what is wrong with key, messages or session, or not known of a write.",
-=======
-    "mep": "Messages of the MEP port in a capture. What the keys open is decoded.",
->>>>>>> mepcapture
+    "mep": "The MEP port: what is wrong with key, messages or session, or not known of a write; in a capture, what the keys open is "
+    "decoded.",
     "meters": "What a meter says about itself (BT01, ET03).",
     "port": "A serial port, or a URL of one.",
     "procedure": "A procedure of a meter (BT07, BT08).",
