@@ -54,7 +54,19 @@ PYTHON_RULES: dict[str, set[str]] = {
     # Table images are written, too.
     "sinks": {"columns", "_impl", "image"},
     # What was read live is decoded as a dump is.
-    "meter": {"transport", "session", "image", "layout", "codec", "catalog", "records", "decode", "sinks"},
+    "meter": {
+        "transport",
+        "session",
+        "security",
+        "_impl",
+        "image",
+        "layout",
+        "codec",
+        "catalog",
+        "records",
+        "decode",
+        "sinks",
+    },
     "virtual": {"catalog", "layout", "codec", "image", "session", "transport"},
 }
 # The command line may use everything; the package's face hands out names of every room but the command line.

@@ -179,7 +179,8 @@ def test_read_one_kind_into_a_file(meter: str, run: Run, tmp_path: Path) -> None
         (watch, ["x", "--pause", "now"], "usage.pause"),
         (watch, ["x", "--pause", "24:00-01:00"], "usage.pause"),
         (watch, ["x", "--pause", "01:00-02:00", "--no-pause"], "usage.pause"),
-        (watch, ["mep:x"], "usage.mep"),
+        (watch, ["mep:x", "--password-file", "p"], "usage.mep"),
+        (watch, ["x", "--key-file", "k"], "usage.mep"),
     ],
 )
 def test_usage(command: Any, options: list[str], code: str) -> None:
@@ -332,7 +333,8 @@ def test_no_such_port(run: Run, tmp_path: Path) -> None:
         (str(tmp_path / "ttyUSB7"), "ttyUSB7"),
         ("socket://127.0.0.1:9", "127.0.0.1:9"),
         ("socket://nowhere", "is no port"),
-        ("mep:/dev/ttyS0", "without mep:"),
+        ("mep:" + str(tmp_path / "ttyS7"), "ttyS7"),
+        ("mep:", "is no MEP port"),
     ):
         for command in (["read", port], ["dump", port, "-o", "x/"], ["record", port, tmp_path / "x"], ["watch", port]):
             done = run(*command)

@@ -164,7 +164,7 @@ def test_ports_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_mep_port_is_named() -> None:
     for call in (osgp.open, osgp.open_async):
         with pytest.raises(osgp.UsageError) as caught:
-            call("mep:/dev/ttyS0", key="00" * 16)
+            call("mep:/dev/ttyS0", key="00" * 16, password="x" * 20)
         assert caught.value.code == "usage.mep"
         with pytest.raises(osgp.UsageError) as caught:
             call("/dev/ttyS0", key="00" * 16)

@@ -317,7 +317,7 @@ def test_alarms_and_devices(bench: Bench) -> None:
         "rest": b"",
     }
     assert bench.call(2048 + 19, struct.pack("<HHBB", 77, 4, 2, 0), sequence=22) == (3, b"")
-    assert bench.call(2048 + 19, struct.pack("<HHBB", 77, 1, 2, 9), sequence=23) == (2, b"")
+    assert bench.call(2048 + 19, struct.pack("<HHBB", 77, 1, 4, 9), sequence=23) == (2, b"")
     assert bench.call(2048 + 17, struct.pack("<BH", 0, 1), sequence=24) == (0, b"")
     assert bench.call(2048 + 17, struct.pack("<BH", 0, 1), sequence=25) == (3, b"")
     assert bench.values("ET14")["device_occupancy.device_1"] is False

@@ -10,6 +10,8 @@ and live ones through the optical port:
     with osgp.open("/dev/ttyUSB0", password="...") as meter:
         meter.registers().to_polars()
 
+or the MEP port, with ``mep:`` before the port and ``key=``.
+
 See `decode` for what can be read and `Result` for what can be done with it, and `decode_table` for a single table.
 """
 

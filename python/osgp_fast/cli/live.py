@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -13,9 +14,12 @@ from typing import Any, Final, TypeVar
 import click
 
 from ..errors import OsgpError, UsageError
-from ..meter import Meter
+from ..meter import InsecureMepWarning, Meter
 from ..meter import open as open_meter
-from ..transport import Port, open_port
+from ..meter.mep_key import VARIABLE as KEY_VARIABLE
+from ..meter.mep_key import find_key
+from ..security import Key
+from ..transport import Port, mep_name, open_mep, open_port
 from ..units import human_size
 
 __all__ = ["Bytes", "Opening", "Where", "failing", "live_options", "say"]
@@ -25,7 +29,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: What the help of every live command says of ports, passwords and exit codes.
 COMMON: Final = """
 \b
-PORT: a device (/dev/ttyUSB0, COM3) or a URL of pyserial (socket://host:port, rfc2217://host:port).
+PORT: a device (/dev/ttyUSB0, COM3) or a URL of pyserial (socket://host:port, rfc2217://host:port); mep: before
+it is the MEP port (mep:/dev/ttyS0), with a key instead of a password: OSGP_MEP_KEY, --key-file, or typed in.
 Password: OSGP_PASSWORD, --password-file, or typed in when asked; 20 characters or 40 hex digits. The utility
 hands it out. Without one (just press Enter) a meter gives its serial numbers and its firmware, and no more.
 """
@@ -43,6 +48,9 @@ class Where:
 
     port: str
     password_file: str | None
+    key_file: str | None
+    security: str
+    access: str
     user: str
     user_id: int
     meter: str | None
@@ -57,6 +65,19 @@ def live_options(function: F) -> F:
     options = (
         click.argument("port", metavar="PORT"),
         click.option("--password-file", metavar="FILE", help="The first line of FILE is the password."),
+        click.option("--key-file", metavar="FILE", help="mep: the key stands in FILE, 32 or 40 hex digits."),
+        click.option(
+            "--security",
+            type=click.Choice(["auto", "tls", "rc4", "clear"]),
+            default="auto",
+            help="mep: how to protect messages. Default: auto, TLS, and RC4 where the meter has none.",
+        ),
+        click.option(
+            "--access",
+            type=click.Choice(["advanced", "basic"]),
+            default="advanced",
+            help="mep: whose key it is, MAK or MBK. Default: advanced, MAK.",
+        ),
         click.option(
             "--user", default="osgp-fast", metavar="NAME", help="What the meter writes in its log, 10 characters."
         ),
@@ -82,22 +103,31 @@ def live_options(function: F) -> F:
 
 
 class Opening:
-    """A port, and sessions on it: it is opened first, then the password is asked for, once."""
+    """A port, and sessions on it: it is opened first, then the password or key is asked for, once."""
 
     def __init__(self, where: Where, around: Callable[[Port], Port] | None = None) -> None:
-        if where.port.startswith("mep:"):
-            open_meter(where.port)  # which says what is to be said of it
         self.where = where
+        self.mep = mep_name(where.port) is not None
+        self._warned = False
+        if self.mep and where.password_file is not None:
+            raise UsageError("usage.mep", "--password-file is for the optical port", "give the MEP port --key-file")
+        if not self.mep and where.key_file is not None:
+            raise UsageError("usage.mep", "--key-file is for the MEP port", "write mep: before the port")
         self._around = around
         self._port: Port | None = self._open()
         try:
-            self.password = _password(where.password_file)
+            self.password = None if self.mep else _password(where.password_file)
+            self._key = _key(where.key_file) if self.mep else None
         except BaseException:
             self._port.close()
             raise
 
     def _open(self) -> Port:
-        port = open_port(self.where.port, rts=self.where.rts, dtr=self.where.dtr)
+        where = self.where
+        if self.mep:
+            port = open_mep(where.port, baud=where.baud, rts=where.rts, dtr=where.dtr)
+        else:
+            port = open_port(where.port, rts=where.rts, dtr=where.dtr)
         return port if self._around is None else self._around(port)
 
     def meter(self, **options: Any) -> Meter:
@@ -105,20 +135,47 @@ class Opening:
         port, self._port = self._port or self._open(), None
         where = self.where
         try:
-            return open_meter(
-                port,
-                password=self.password,
-                password_file=where.password_file,
-                meter=where.meter,
-                user=where.user,
-                user_id=where.user_id,
-                echo=where.echo,
-                baud=where.baud,
-                **options,
-            )
+            with warnings.catch_warnings(record=True) as heard:
+                warnings.simplefilter("always", InsecureMepWarning)
+                return open_meter(
+                    port,
+                    password=self.password,
+                    password_file=where.password_file,
+                    meter=where.meter,
+                    key=self._key,
+                    security=where.security,
+                    access=where.access,
+                    user=where.user,
+                    user_id=where.user_id,
+                    echo=where.echo,
+                    baud=where.baud,
+                    **options,
+                )
         except UsageError:
             port.close()
             raise
+        finally:
+            self._pass_on(heard)
+
+    def _pass_on(self, heard: Sequence[warnings.WarningMessage]) -> None:
+        """The guide's advice against RC4, once."""
+        for warning in heard:
+            if not isinstance(warning.message, InsecureMepWarning):
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+            elif not self._warned:
+                self._warned = True
+                say(f"warning: {warning.message}")
+
+
+def _key(file: str | None) -> Key | bytes:
+    """The key of the MEP port; typed in where nothing else says it."""
+    key: str | None = None
+    if file is None and not os.environ.get(KEY_VARIABLE) and sys.stdin.isatty():
+        try:
+            key = getpass.getpass("Key of the MEP port: ") or None
+        except EOFError:
+            key = None
+    return find_key(key, file)[0]
 
 
 def _password(file: str | None) -> str | None:

@@ -12,7 +12,7 @@ import click
 from ..columns import KINDS
 from ..decode.job import check_kinds, make_job
 from ..errors import UsageError
-from ..transport import Port, TracePort, open_port
+from ..transport import Port, TracePort, mep_name, open_mep, open_port
 from .live import COMMON, Bytes, Opening, Where, came, failing, live_options, say
 from .reading import QUICK, Reading
 
@@ -157,7 +157,8 @@ def _read(
 
 
 def _listen(where: Where, path: Path, with_secrets: bool, seconds: float | None, counts: _Counts) -> int:
-    port = _Counted(open_port(where.port, baud=where.baud, rts=where.rts, dtr=where.dtr), counts)
+    opening = open_port if mep_name(where.port) is None else open_mep
+    port = _Counted(opening(where.port, baud=where.baud, rts=where.rts, dtr=where.dtr), counts)
     end = None if seconds is None else time.monotonic() + seconds
     with _log(path, with_secrets) as log:
         trace = TracePort(port, log, with_secrets=with_secrets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from ..errors import TransportError, UsageError
 if TYPE_CHECKING:
     from ..session import Machine
     from ..transport import Port
-    from ..virtual import MeterConfig, MeterHandler
+    from ..virtual import MepMachine, MepMeterHandler, MeterConfig, MeterHandler
     from ..virtual.faults import Badness
 
 __all__ = ["simulate"]
@@ -36,6 +37,7 @@ Examples:
   osgp-fast simulate --port 40123 --speed 60      an hour of the meter in a minute
   osgp-fast simulate --pty --baud 9600            as a serial device, as slow as a real one
   osgp-fast simulate --fault loss=5%,flip=1%,shared-port --firmware 3.10
+  osgp-fast simulate --mep --mak 00112233445566778899aabbccddeeff      its MEP port: mep:socket://...
   osgp-fast simulate --config meter.toml --trace session.log
   osgp-fast simulate --dump dump/ --meters 100 --days 60 --truth dump.truth.json
 """
@@ -52,6 +54,17 @@ Examples:
     "--firmware", help="Its firmware: 2.12, 3.10, 3.50, 3.70, 4.0, 4.30 ...; with --dump also several: 2.12,3.50."
 )
 @click.option("--password", help="Its unique key (MK): up to 20 characters, or 40 hex digits.")
+@click.option("--mep", is_flag=True, help="Be its MEP port instead of the optical one.")
+@click.option(
+    "--client",
+    type=click.IntRange(1, 2),
+    help="With --mep: which of its MEP ports, 1 (the default) or, from firmware 4.0 on, 2.",
+)
+@click.option(
+    "--security",
+    type=click.Choice(["auto", "tls", "rc4"]),
+    help="With --mep: take digest and RC4 as well as TLS (auto, the default), require TLS, or know no TLS.",
+)
 @click.option("--mak", help="Its advanced key of the MEP port (MAK), in hex.")
 @click.option("--mbk", help="Its basic key of the MEP port (MBK), in hex.")
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), help="Another seed is another household and meter.")
@@ -60,7 +73,7 @@ Examples:
 @click.option(
     "--baud",
     type=click.Choice([str(s) for s in _SPEEDS]),
-    help="Bytes take their time: 9600 bit/s, and this speed once it is negotiated.",
+    help="Bytes take their time: 9600 bit/s, and this speed once it is negotiated. A MEP port has this speed, else 9600.",
 )
 @click.option("--fault", default="", help="A bad line: loss=5%,flip=1%,cut=1%,delay=2%,refuse=1%,shared-port ...")
 @click.option("--echo", is_flag=True, help="Who writes hears itself, as with some optical heads.")
@@ -77,7 +90,8 @@ def simulate(ctx: click.Context, /, **given: object) -> None:
     """Be an OSGP meter that is not there, on a TCP port or as a serial device.
 
     Prints one line, the URL or device to connect to, and then serves one client after the other until Ctrl-C. Its load
-    profile, events and registers advance with its clock. With --dump it writes dumps of any size instead.
+    profile, events and registers advance with its clock. With --mep it is the meter's MEP port, which clients open with
+    mep: before that line. With --dump it writes dumps of any size instead.
     """
     options = Options(**given)  # type: ignore[arg-type]
     config = options.meter_config()
@@ -105,6 +119,9 @@ class Options:
     config: str | None
     firmware: str | None
     password: str | None
+    mep: bool
+    client: int | None
+    security: str | None
     mak: str | None
     mbk: str | None
     seed: int | None
@@ -127,6 +144,14 @@ class Options:
 
         if self.pty and self.port is not None:
             raise UsageError("usage.port", "--pty and --port do not go together", "give one of them")
+        if not self.mep and (self.client is not None or self.security is not None):
+            raise UsageError("usage.mep", "--client and --security are for the MEP port", "give --mep, too")
+        if self.mep and self.pty and self.once:
+            raise UsageError(
+                "usage.mep",
+                "--once does not go with --mep --pty",
+                "a MEP port has no sessions that could end: end it with Ctrl-C",
+            )
         config = load(self.config) if self.config is not None else MeterConfig()
         changes: dict[str, object] = {}
         if self.firmware is not None and "," not in self.firmware:
@@ -174,16 +199,19 @@ def _dump(options: Options, config: MeterConfig) -> None:
 def _serve(options: Options, config: MeterConfig) -> None:
     """Serve until Ctrl-C. Raises: TransportError where the port cannot be opened."""
     from ..transport import Listener, PtyPort
-    from ..virtual import Clock, MeterHandler, VirtualMeter
+    from ..virtual import Clock, MepMeterHandler, MeterHandler, VirtualMeter
     from ..virtual.faults import parse
 
     if options.firmware is not None and "," in options.firmware:
         raise UsageError("usage.firmware", "a meter has one firmware", "give several with --dump only")
     badness = parse(options.fault)
+    if options.mep and badness.shared_port:
+        raise UsageError("usage.mep", "shared-port is a fault of the optical port", "leave it out with --mep")
     if config.start is None:
         config = dataclasses.replace(config, start=datetime.now(UTC))
     meter = VirtualMeter(config)
-    handler = MeterHandler(meter, Clock(time.monotonic, meter.start, config.speed))
+    clock = Clock(time.monotonic, meter.start, config.speed)
+    handler = MepMeterHandler(meter, clock, client=options.client or 1) if options.mep else MeterHandler(meter, clock)
     trace = Path(options.trace).open("w", encoding="utf-8") if options.trace is not None else None  # noqa: SIM115
     try:
         if options.pty:
@@ -237,12 +265,13 @@ def _talk(
     """Be the meter on a port until it is gone (TransportError), or until ``stop``."""
     from ..transport import BadLine, LinePort, SharedPort, TracePort
     from ..transport.drive import step
-    from ..virtual import machine
+    from ..virtual import MepMeterHandler, machine
 
-    meter: Machine = machine(handler)
+    mep = isinstance(handler, MepMeterHandler)
+    meter: Machine = _mep(options, handler) if isinstance(handler, MepMeterHandler) else machine(handler)
     if badness.shared_port:
         meter = SharedPort(meter, messages=_MEP_MESSAGES)
-    paced = options.baud is not None
+    paced = options.baud is not None and not mep
     if badness.faults.any or paced or options.echo:
         random = Random(handler.meter.config.seed)
         arriving, leaving = (BadLine(random, badness.faults, paced=paced) for _ in range(2))
@@ -253,3 +282,14 @@ def _talk(
         step(port, meter, time.monotonic)
         if trace is not None:
             trace.flush()
+
+
+def _mep(options: Options, handler: MepMeterHandler) -> MepMachine:
+    """The meter's end of a MEP line."""
+    from .. import _impl
+    from ..session import MepMode
+    from ..virtual import mep_machine
+
+    if options.baud is not None:
+        handler.baud = int(options.baud)
+    return mep_machine(handler, entropy=os.urandom, mode=MepMode(options.security or "auto"), crypto=_impl)

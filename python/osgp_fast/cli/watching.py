@@ -22,7 +22,7 @@ LINGER_S: Final = 4.0
 #: Seconds until the next try, by the number of failures in a row.
 RETRY_S: Final = (6.0, 15.0, 30.0, 60.0)
 #: Errors after which trying again on the first occasion would only hide what is wrong.
-_HOPELESS: Final = ("line.not_osgp", "usage.", "port.", "meter.password")
+_HOPELESS: Final = ("line.not_osgp", "usage.", "port.", "meter.password", "mep.")
 _NOTES: Final = 5
 
 

@@ -10,17 +10,18 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .. import codec
-from ..codec import Decoded
+from ..codec import Decoded, transactions
 from ..decode import decode_images
 from ..errors import UsageError
 from ..image import TableImage, table_name
+from ..session.mep_procedure import Place
 from ..sinks import open_image_sink
-from ..transport import Line
 from . import dump, fields, profile, rings, tasks, writing
 from .access import Access
+from .mep import Mep
 from .store import SERIAL, Store, number_of
-from .talk import Talk, end, end_async, finish, have, have_async, in_thread
-from .values import Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal
+from .talk import AnyLine, Talk, end, end_async, finish, have, have_async, in_thread
+from .values import Alert, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
 
 if TYPE_CHECKING:
     from ..decode.result import Result
@@ -32,12 +33,14 @@ Since = datetime | str | None
 Progress = Callable[[int, int], object]
 #: The name of a table, and its image or why there is none.
 OnTable = Callable[[str, "TableImage | Refusal"], object]
+#: A step of a transaction: a request of `codec.transactions`, or (table), (table, offset, count), (table, offset, bytes).
+Step = transactions.Request | tuple[int | str] | tuple[int | str, int, int | bytes]
 
 
 class _Face:
     """What both faces share: what is known, and the dialogues of the tasks."""
 
-    def __init__(self, line: Line, access: Access, store: Store, password_form: str) -> None:
+    def __init__(self, line: AnyLine, access: Access, store: Store, password_form: str) -> None:
         self._line, self._access, self._store = line, access, store
         self._form = password_form
         self._closed = False
@@ -52,7 +55,8 @@ class _Face:
 
     @property
     def password_form(self) -> str:
-        """How the password was understood, in words: ``20 characters``, ``40 hex digits``, ``no password``."""
+        """How the password, or the key of the MEP port, was understood, in words: ``20 characters``, ``40 hex digits``, ``no
+        password``, ``32 hexadecimal digits``."""
         return self._form
 
     @property
@@ -83,6 +87,37 @@ class _Face:
     @progress.setter
     def progress(self, progress: Progress | None) -> None:
         self._store.progress = progress
+
+    # ---- the MEP port
+
+    @property
+    def security(self) -> str:
+        """How messages are protected now: ``tls``, ``rc4``, ``clear``; on the optical port ``none``."""
+        return self._access.connection.mode.value if isinstance(self._access, Mep) else "none"
+
+    @property
+    def alerts(self) -> Sequence[Alert]:
+        """The alerts of the MEP port that were heard so far, oldest first, the last 256; none on the optical port."""
+        return tuple(self._access.alerts) if isinstance(self._access, Mep) else ()
+
+    @property
+    def on_alert(self) -> Callable[[Alert], object] | None:
+        """Called with every `Alert`, in the middle of a task: it must not use the meter. May be set at any time."""
+        return self._access.on_alert if isinstance(self._access, Mep) else None
+
+    @on_alert.setter
+    def on_alert(self, call: Callable[[Alert], object] | None) -> None:
+        self._mep.on_alert = call
+
+    @property
+    def _mep(self) -> Mep:
+        if not isinstance(self._access, Mep):
+            raise UsageError(
+                "usage.mep",
+                "this is for the MEP port, and the meter was opened at its optical port",
+                "open mep:PORT with key=",
+            )
+        return self._access
 
     # ---- dialogues
 
@@ -202,10 +237,48 @@ class _Face:
     def _clock(self) -> Talk[Clock]:
         return self._begun(tasks.clock(self._store, self._store.clock, self._line.clock))
 
+    def _transaction(self, steps: Sequence[Step], number: int | None) -> Talk[list[Reply]]:
+        if number is not None and not 0 <= number <= 0xFFFF:
+            raise UsageError(
+                "usage.transaction", f"the number of a transaction is {number}", "0 to 65535, or leave it out"
+            )
+        if not steps:
+            raise UsageError("usage.transaction", "a transaction of no steps does nothing", "give it some")
+        return self._begun(self._mep.transaction([_request(step) for step in steps], number))
+
+    def _register(
+        self, identification: bytes | None, et59: bool, mbus_alerts: bool, delta_data_alerts: bool
+    ) -> Talk[Place]:
+        return self._begun(
+            self._mep.register(identification, et59=et59, mbus_alerts=mbus_alerts, delta_data_alerts=delta_data_alerts)
+        )
+
+    def _where(self) -> Talk[Place]:
+        return self._begun(self._mep.place())
+
+    def _wait_alert(self, seconds: float) -> Talk[Alert | None]:
+        return self._begun(self._mep.wait_alert(seconds))
+
+    def _change_baud(self, baud: int) -> Talk[None]:
+        return self._begun(self._mep.change_baud(baud))
+
     def _write_pending(
         self, table: int | str, data: bytes | Mapping[str, Any], event: bytes, verify: bool
     ) -> Talk[None]:
         return self._begun(writing.write(self._store, number_of(table) | 4096, data, None, verify, event))
+
+
+def _request(step: Step) -> transactions.Request:
+    """Raises: UsageError."""
+    if isinstance(step, transactions.Request):
+        return step
+    number = number_of(step[0])
+    if len(step) == 1:
+        return transactions.read(number)
+    _, offset, what = step
+    if isinstance(what, bytes):
+        return transactions.write(number, what, offset)
+    return transactions.read(number, offset, what)
 
 
 class Meter(_Face):
@@ -416,6 +489,50 @@ class Meter(_Face):
             files = sink.finish()
         return files
 
+    # The MEP port
+
+    def place(self) -> Place:
+        """Which of the meter's MEP clients this is, and the tables that follow from it (MEP guide pp. 21-24)."""
+        return self._run(self._where())
+
+    def transaction(self, steps: Sequence[Step], *, number: int | None = None) -> list[Reply]:
+        """Have the meter execute several reads and writes one after another, all in one (ET52, ET53): a `Reply` for each.
+
+        ``steps``: ``("BT23",)`` reads a table, ``("BT23", 0, 44)`` bytes of it, ``("ET55", 17, b"...")`` writes some. It is
+        executed once: what became of it is looked up by its number, which is made up where none is given. On a meter with two
+        MEP ports the other one is locked out meanwhile. ET52 wears: on average four an hour (MEP guide p. 44), and the meter
+        executes it again after a power failure, so no step may be one that must not happen twice (p. 43).
+
+        Raises: LocalProtocolError "mep.transaction_size" and others; OutcomeUnknown; UsageError.
+        """
+        return self._run(self._transaction(steps, number))
+
+    def register(
+        self,
+        identification: bytes | None = None,
+        *,
+        et59: bool = False,
+        mbus_alerts: bool = False,
+        delta_data_alerts: bool = False,
+    ) -> Place:
+        """Register this client in ET50, so that the meter sends alerts (MEP guide pp. 17, 22); to read alone needs none.
+
+        ``identification``: 30 bytes of ET50. ``et59``: responses of procedures go to ET59. The other two ask for alerts. EP17
+        removes the client.
+        """
+        return self._run(self._register(identification, et59, mbus_alerts, delta_data_alerts))
+
+    def wait_alert(self, seconds: float) -> Alert | None:
+        """Wait for an alert, at most so long, and read why it was raised; None: there was none. Needs `register`.
+
+        The meter repeats it every second until it was served (MEP guide p. 18).
+        """
+        return self._run(self._wait_alert(seconds))
+
+    def change_baud(self, baud: int) -> None:
+        """Another speed of the MEP port, from the next request on (ET13, MEP guide p. 20). Needs the advanced key."""
+        return self._run(self._change_baud(baud))
+
     # The end
 
     def log_off(self) -> None:
@@ -442,7 +559,7 @@ class AsyncMeter(_Face):
     finished before the next one, or before the meter is logged off.
     """
 
-    def __init__(self, prepare: Callable[[], tuple[Line, Access, Store]], password_form: str) -> None:
+    def __init__(self, prepare: Callable[[], tuple[AnyLine, Access, Store]], password_form: str) -> None:
         self._prepare = prepare
         self._lock = asyncio.Lock()
         self._form = password_form
@@ -604,6 +721,33 @@ class AsyncMeter(_Face):
         finally:
             files = sink.finish()
         return files
+
+    async def place(self) -> Place:
+        """See `Meter.place`."""
+        return await self._run(self._where())
+
+    async def transaction(self, steps: Sequence[Step], *, number: int | None = None) -> list[Reply]:
+        """See `Meter.transaction`."""
+        return await self._run(self._transaction(steps, number))
+
+    async def register(
+        self,
+        identification: bytes | None = None,
+        *,
+        et59: bool = False,
+        mbus_alerts: bool = False,
+        delta_data_alerts: bool = False,
+    ) -> Place:
+        """See `Meter.register`."""
+        return await self._run(self._register(identification, et59, mbus_alerts, delta_data_alerts))
+
+    async def wait_alert(self, seconds: float) -> Alert | None:
+        """See `Meter.wait_alert`."""
+        return await self._run(self._wait_alert(seconds))
+
+    async def change_baud(self, baud: int) -> None:
+        """See `Meter.change_baud`."""
+        return await self._run(self._change_baud(baud))
 
     async def log_off(self) -> None:
         """See `Meter.log_off`."""

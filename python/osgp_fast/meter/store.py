@@ -20,6 +20,7 @@ from ..layout import STAND_INS, Layout, MissingDimension, TableSet, resolve
 from ..session import Data
 from ..session.refusals import OperationNotPossible, Refused
 from .access import Access
+from .sizes import own_size
 from .talk import Talk
 from .values import Refusal
 
@@ -298,6 +299,9 @@ class Store:
             found = yield from self.layout(id)
             if found.missing is None and found.size:
                 return found.size
+        size = yield from own_size(self, id)
+        if size is not None:
+            return size
         raise UsageError(
             "meter.size",
             f"{table_name(table)} does not fit one message, and nothing says how long it is",

@@ -14,10 +14,12 @@ from typing import Any, Final, TypeVar
 
 from ..errors import OsgpError
 from ..session import Request, Response
-from ..transport import Line
+from ..transport import Line, MepLine
 from ..transport.drive import put, result, step
 
 T = TypeVar("T")
+#: A client on either port.
+AnyLine = Line | MepLine
 
 #: How long an interrupted request may go on before the session is given up without a word.
 FINISH_S: Final = 6.0
@@ -39,7 +41,7 @@ def _nothing() -> None:
     pass
 
 
-def have(line: Line, talk: Talk[T], watch: Watch = _nothing) -> T:
+def have(line: AnyLine, talk: Talk[T], watch: Watch = _nothing) -> T:
     """Have a dialogue, blocking. ``watch`` is called whenever bytes may have come."""
     try:
         item = next(talk)
@@ -61,7 +63,7 @@ def have(line: Line, talk: Talk[T], watch: Watch = _nothing) -> T:
         talk.close()
 
 
-def _ask(line: Line, request: Request, watch: Watch) -> Response:
+def _ask(line: AnyLine, request: Request, watch: Watch) -> Response:
     put(line.port, line.connection, line.connection.send(request, line.clock()))
     while (event := line.connection.next_event()) is None:
         step(line.port, line.connection, line.clock)
@@ -69,13 +71,13 @@ def _ask(line: Line, request: Request, watch: Watch) -> Response:
     return result(event, request)
 
 
-def _pause(line: Line, pause: Pause) -> None:
+def _pause(line: AnyLine, pause: Pause) -> None:
     end = line.clock() + pause.seconds
     while line.clock() < end:
         _listen(line, end)
 
 
-def _listen(line: Line, end: float) -> None:
+def _listen(line: AnyLine, end: float) -> None:
     """Wait for bytes, the machine's deadline or ``end``, whatever comes first."""
     deadline = line.connection.deadline()
     until = end if deadline is None else min(deadline, end)
@@ -84,7 +86,7 @@ def _listen(line: Line, end: float) -> None:
     put(line.port, line.connection, line.connection.receive(data, now) if data else line.connection.tick(now))
 
 
-def end(line: Line, farewell: Talk[None]) -> None:
+def end(line: AnyLine, farewell: Talk[None]) -> None:
     """Finish what is under way, say the farewell, close the port. What fails here is not raised."""
     try:
         finish(line)
@@ -97,7 +99,7 @@ def end(line: Line, farewell: Talk[None]) -> None:
         line.port.close()
 
 
-def finish(line: Line) -> None:
+def finish(line: AnyLine) -> None:
     """Wait for the answer to a request that somebody has interrupted, so that the session can go on."""
     until = line.clock() + FINISH_S
     connection = line.connection
@@ -109,7 +111,7 @@ def finish(line: Line) -> None:
         pass
 
 
-async def have_async(line: Line, talk: Talk[T], watch: Watch = _nothing) -> T:
+async def have_async(line: AnyLine, talk: Talk[T], watch: Watch = _nothing) -> T:
     """`have` for asyncio. Where the task is cancelled, the line is left as it is: `end_async` finishes the request."""
     try:
         item = next(talk)
@@ -131,7 +133,7 @@ async def have_async(line: Line, talk: Talk[T], watch: Watch = _nothing) -> T:
         talk.close()
 
 
-async def _ask_async(line: Line, request: Request, watch: Watch) -> Response:
+async def _ask_async(line: AnyLine, request: Request, watch: Watch) -> Response:
     out = line.connection.send(request, line.clock())
     await in_thread(put, line.port, line.connection, out)
     while (event := line.connection.next_event()) is None:
@@ -140,7 +142,7 @@ async def _ask_async(line: Line, request: Request, watch: Watch) -> Response:
     return result(event, request)
 
 
-async def _pause_async(line: Line, pause: Pause) -> None:
+async def _pause_async(line: AnyLine, pause: Pause) -> None:
     until = line.clock() + pause.seconds
     while line.clock() < until:
         await in_thread(_listen, line, until)
@@ -158,6 +160,6 @@ async def in_thread(function: Callable[..., object], *arguments: object) -> None
         raise
 
 
-async def end_async(line: Line, farewell: Talk[None]) -> None:
+async def end_async(line: AnyLine, farewell: Talk[None]) -> None:
     """`end` for asyncio."""
     await in_thread(end, line, farewell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ..session.procedure import ResultCode, procedure_name
 
@@ -104,3 +104,37 @@ class Refusal:
     keys: str
     """The keys that may read it, by the catalogue; empty where the guides say nothing."""
     reason: str
+
+
+#: ET13's alert flags: bit and what the meter wants (MEP guide pp. 18, 82-83).
+ALERTS: Final = {0: "scheduled_read", 1: "on_demand_request", 3: "mbus_change", 4: "delta_data"}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """The meter has raised its alert on the MEP port: ET13's alert flags of this client, read when it was heard."""
+
+    at: datetime
+    """By this computer's clock, UTC."""
+    flags: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of the catalogue: ``scheduled_read``, ``on_demand_request``, ``mbus_change``, ``delta_data``; ``bit_5`` ..."""
+        return tuple(ALERTS.get(bit, f"bit_{bit}") for bit in range(8) if self.flags >> bit & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a transaction has brought of one request."""
+
+    table: str
+    code: int | None
+    """The meter's response code, 0 for done (`session.RefusalCode`); None: there was no room for it in ET53."""
+    data: bytes = field(default=b"", repr=False)
+    """What was read."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was done."""
+        return self.code == 0

@@ -70,7 +70,7 @@ def write(
     except Refused:
         raise
     except (TransportError, RemoteProtocolError) as error:
-        if not error.code.startswith(("line.", "session.")):
+        if not error.code.startswith(("line.", "session.")) and error.code != "mep.outcome_unknown":
             raise
         failed = error
     id = table_name(number & ~PENDING)
@@ -78,7 +78,10 @@ def write(
     store.forget_layouts()
     if not verify and failed is None:
         return
-    found = yield from store.access.read(number, offset or 0, len(body))
+    try:
+        found = yield from store.access.read(number, offset or 0, len(body))
+    except OsgpError as error:
+        raise failed or error from error
     if found.data == body and (not ped or found.ped == ped):
         return
     if failed is not None:

@@ -32,10 +32,11 @@ from .drive import Line, MepLine, serve
 from .faults import BadLine, Faults, SharedPort
 from .listen import LinePort, Listener, PtyPort, SocketPort
 from .memory import MemoryPort, VirtualClock, Wire
-from .port import Clock, Port
+from .port import MEP, Clock, NamedPort, Port, mep_name
 from .trace import TracePort
 
 __all__ = [
+    "MEP",
     "AsyncLine",
     "AsyncMepLine",
     "BadLine",
@@ -46,6 +47,7 @@ __all__ = [
     "Listener",
     "MemoryPort",
     "MepLine",
+    "NamedPort",
     "Port",
     "PtyPort",
     "SharedPort",
@@ -67,17 +69,10 @@ def open_port(name: str, *, baud: int = 9600, rts: bool = True, dtr: bool = True
     return SerialPort(name, baud=baud, rts=rts, dtr=dtr)
 
 
-#: What stands before the name of a port to say that it is a MEP port.
-MEP = "mep:"
-
-
-def mep_name(name: str) -> str | None:
-    """The port behind ``mep:``; None where the name says nothing of MEP, so that it is an optical port."""
-    return name[len(MEP) :] if name[: len(MEP)].lower() == MEP else None
-
-
 def open_mep(name: str, *, baud: int = 9600, rts: bool = True, dtr: bool = True) -> Port:
     """Open the port that ``mep:`` stands before (``mep:/dev/ttyS0``, ``mep:socket://host:port``), 8N1 as MEP wants it.
+
+    Its name keeps the ``mep:``, by which `osgp_fast.open` knows what is spoken there.
 
     Raises: UsageError "usage.port" for a name that does not begin with ``mep:`` or ends there; TransportError ("port.*").
     """
@@ -89,4 +84,4 @@ def open_mep(name: str, *, baud: int = 9600, rts: bool = True, dtr: bool = True)
             "write mep: and a device or URL behind it: mep:/dev/ttyS0, mep:socket://host:port",
             got=name,
         )
-    return open_port(port, baud=baud, rts=rts, dtr=dtr)
+    return NamedPort(open_port(port, baud=baud, rts=rts, dtr=dtr), name)

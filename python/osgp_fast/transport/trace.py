@@ -6,7 +6,8 @@
     2024-03-14T10:07:30.041Z RX 06
 
 The password of a security packet is masked (2A), also in an echo and in what may be a damaged one, unless
-``with_secrets``. A masked packet gets a CRC that fits, so that the log decodes without complaint.
+``with_secrets``. A masked packet gets a CRC that fits, so that the log decodes without complaint. On a MEP port (``mep:``
+before its name) no key passes, and nothing is masked.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from ..session.masking import Masker
-from .port import Port
+from .port import Port, mep_name
 
 #: The first line of a log. None of its words are hex digits.
 HEADING: Final = "# optical port; passwords are masked\n"
 HEADING_OPEN: Final = "# optical port; WITH PASSWORDS\n"
+HEADING_MEP: Final = "# MEP port; no key passes on it\n"
 
 
 class TracePort:
@@ -33,8 +35,9 @@ class TracePort:
         self.port = port
         self._log = log
         self._clock = clock
-        self._maskers = None if with_secrets else {"TX": Masker(), "RX": Masker()}
-        log.write(HEADING_OPEN if with_secrets else HEADING)
+        mep = mep_name(port.name) is not None
+        self._maskers = None if with_secrets or mep else {"TX": Masker(), "RX": Masker()}
+        log.write(HEADING_MEP if mep else HEADING_OPEN if with_secrets else HEADING)
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""The virtual meter: a made-up household, the registers and logs of a meter in it, and its optical port.
+"""The virtual meter: a made-up household, the registers and logs of a meter in it, its optical port and its MEP ports.
 
 ::
 
@@ -8,6 +8,7 @@
     now = Clock(time.monotonic, meter.start, speed=60)
     handler = MeterHandler(meter, now)                # a `session.Handler`
     serve(port, machine(handler))                     # `transport.serve`, or a `MemoryPort(machine(handler), clock)`
+    serve(port, mep_machine(MepMeterHandler(meter, now), entropy=os.urandom))   # the same at a MEP port
 
 `load` reads a configuration from TOML; `dump.write` writes dumps of any size, `truth` what a decoder has to find in them.
 Everything follows from seed and time: the same seed gives the same meter, and a meter of another time its past and future.
@@ -31,6 +32,7 @@ from .config import (
 )
 from .firmware import Firmware
 from .handler import MeterHandler, machine
+from .mep import MepMachine, MepMeterHandler, mep_machine
 from .meter import Clock, VirtualMeter
 from .truth import truth
 
@@ -44,6 +46,8 @@ __all__ = [
     "Key",
     "Keys",
     "MBusDevice",
+    "MepMachine",
+    "MepMeterHandler",
     "MeterConfig",
     "MeterHandler",
     "VirtualMeter",
@@ -53,6 +57,7 @@ __all__ = [
     "may_read",
     "may_write",
     "mep_key",
+    "mep_machine",
     "optical_key",
     "truth",
 ]

@@ -99,6 +99,9 @@ class MeterHandler(Handler):
                 return RefusalCode.IAR
             end = None if count is None else offset + count
             return Data(pending.data[offset:end], pending.ped)
+        return self._bytes(id, t, offset, count)
+
+    def _bytes(self, id: str, t: int, offset: int, count: int | None) -> bytes:
         return self.meter.image(id, t) if count is None else self.meter.part(id, t, offset, count)
 
     def write(self, table: int, offset: int | None, data: bytes, ped: bytes) -> RefusalCode | None:
@@ -108,7 +111,7 @@ class MeterHandler(Handler):
         if id is None:
             return RefusalCode.IAR
         if not may_write(id, self.key):
-            return RefusalCode.ISC if may_ever_write(id) else RefusalCode.IAR
+            return RefusalCode.ISC if may_ever_write(id, self.key) else RefusalCode.IAR
         if table == BT07:
             initiate = parse_initiate(data) if not offset else None
             if initiate is None:

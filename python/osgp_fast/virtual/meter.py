@@ -17,6 +17,7 @@ from ..catalog import TABLES
 from ..image import table_name
 from ..layout import Table, TableSet
 from . import world as happen
+from ._mep import CLIENT_FLAGS, CLIENT_HANDLE, CLIENT_SIZE
 from .config import MeterConfig
 from .firmware import Firmware, defaults, rows_of
 from .profile import Ring
@@ -133,6 +134,14 @@ class VirtualMeter:
         self.last_activation = 0
         self.response = b"\0\0\0\0"
         """BT08."""
+        self.client_responses: dict[str, bytes] = {}
+        """ET59 and ET85, the responses of MEP clients' procedures."""
+        self.alerts: dict[int, int] = {}
+        """ET13's alert flags of each MEP client."""
+        self.transaction: int | None = None
+        """The transaction that was executed last."""
+        self.lock: tuple[int, int] | None = None
+        """Which MEP client has the transaction tables, and until when (EP61)."""
         self.initiated = b"\0\0\0"
         """BT07."""
         self.requests: list[tuple[int, int, int, int, bytes]] = []
@@ -150,6 +159,34 @@ class VirtualMeter:
         self._log: list[Event] = []
         self._log_until = installed
         self._sequence = 64_900 + config.seed % 700
+
+    # ---- MEP clients
+
+    @property
+    def clients(self) -> int:
+        """How many MEP ports there are."""
+        return 2 if self.config.firmware.gen4 else 1
+
+    def client_flags(self, client: int, t: int) -> int:
+        """ET50's flags of a MEP client, 1 or 2: bit 0 registered, 1 responses in ET59, 2 M-Bus alerts, 3 delta data alerts."""
+        return self.image("ET50", t)[self._flags_at(client)]
+
+    @staticmethod
+    def _flags_at(client: int) -> int:
+        return (client - 1) * CLIENT_SIZE + CLIENT_FLAGS
+
+    def client_of(self, handle: int) -> int | None:
+        """The MEP client with a handle of ET14; None: it has none, or is not registered."""
+        client, rest = divmod(handle, CLIENT_HANDLE)
+        known = rest == 0 and 1 <= client <= self.clients
+        return client if known and self.client_flags(client, self.start) & 1 else None
+
+    def remove_client(self, client: int, t: int) -> None:
+        """EP17: it is not registered any more."""
+        et50 = bytearray(self.image("ET50", t))
+        et50[self._flags_at(client)] &= 0xFE
+        self.written["ET50"] = bytes(et50)
+        self.alerts.pop(client, None)
 
     # ---- the log
 

@@ -6,7 +6,7 @@ BP05, BP10, BP12, BP13); EP03 clears the alarms, as the MEP guide says on p. 139
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,6 +27,7 @@ _EXTENDED: Final = 2048
 _QUEUE: Final = 5
 #: What ET15 takes: request types of EP19 (MEP guide p. 191).
 _REQUESTS: Final = (1, 2, 3, 4, 5, 6)
+_WRITES: Final = (4, 6)
 _NO_ANSWER: Final = 2
 _SUCCESS: Final = 1
 
@@ -39,7 +40,7 @@ class Procedures:
         self.once = Once()
         self._activate = activate
         """Makes a pending table the one in force."""
-        self._known: Mapping[int, Callable[[bytes, int], Answer]] = {
+        self._known: dict[int, Callable[[bytes, int], Answer]] = {
             4: self._reset_pointers,
             5: self._update_pointers,
             10: self._set_clock,
@@ -71,8 +72,12 @@ class Procedures:
             code, data = known(initiate.parameters, t)
             self.meter.happened(t, world.PROCEDURE, initiate.number)
         self.meter.initiated = initiate.emit()
-        self.meter.response = Result(initiate.number, initiate.sequence, code, data).emit()
+        self._post(Result(initiate.number, initiate.sequence, code, data).emit())
         return True
+
+    def _post(self, response: bytes) -> None:
+        """Where the response of an optical client goes: BT08."""
+        self.meter.response = response
 
     # ---- lists
 
@@ -168,6 +173,10 @@ class Procedures:
         if len(parameters) != 3:
             return _INVALID
         handle = int.from_bytes(parameters[1:], "little")
+        client = self.meter.client_of(handle)
+        if client is not None:
+            self.meter.remove_client(client, t)
+            return _DONE
         if handle in self.meter.removed or not 1 <= handle <= len(self.meter.config.mbus):
             return _NO_SUCH
         self.meter.removed.add(handle)
@@ -175,11 +184,13 @@ class Procedures:
 
     def _post_request(self, parameters: bytes, t: int) -> Answer:
         """EP19: transaction number, handle, type and data; answers with the entry of ET15."""
-        if len(parameters) < 6 or len(parameters) < 6 + parameters[5]:
+        # Only requests that write carry a length and data.
+        writes = len(parameters) > 4 and parameters[4] in _WRITES
+        if len(parameters) < 5 or (writes and (len(parameters) < 6 or len(parameters) < 6 + parameters[5])):
             return _INVALID
         m = self.meter
         number, handle = (int.from_bytes(parameters[i : i + 2], "little") for i in (0, 2))
-        kind, message = parameters[4], parameters[6 : 6 + parameters[5]]
+        kind, message = parameters[4], parameters[6 : 6 + parameters[5]] if writes else b""
         if kind not in _REQUESTS:
             return _INVALID
         if kind != 6 and not 1 <= handle <= len(m.config.mbus):

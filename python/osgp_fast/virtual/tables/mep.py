@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .. import mbus
+from .._mep import CLIENT_HANDLE, CLIENT_SIZE
 from ..world import DAY_S
 from ._types import Makers
 
@@ -72,7 +73,11 @@ def et14(m: VirtualMeter, t: int) -> dict[str, Any]:
             "status_read_timestamp": _local(m, polled),
             "last_read_attempt": _local(m, polled),
         }
-    return {"device_occupancy": {f"device_{i + 1}": True for i in slots}, "device": devices}
+    clients = [client for client in range(1, m.clients + 1) if m.client_flags(client, t) & 1]
+    for client in clients:
+        devices[3 + client] = {"handle": CLIENT_HANDLE * client, "status": 1}
+    occupied = [i + 1 for i in slots] + [4 + client for client in clients]
+    return {"device_occupancy": {f"device_{n}": True for n in occupied}, "device": devices}
 
 
 def _local(m: VirtualMeter, t: int) -> datetime:
@@ -142,12 +147,8 @@ def et34(m: VirtualMeter, t: int) -> dict[str, Any]:
     return {"device": [{"poll_rate": mbus.POLL_S // 60}] * m.config.firmware.devices}
 
 
-def _clients(m: VirtualMeter) -> int:
-    return 2 if m.config.firmware.gen4 else 1
-
-
 def et50(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:
-    return {}, (35 + 6 * 6) * _clients(m)
+    return {}, CLIENT_SIZE * m.clients
 
 
 def et51(m: VirtualMeter, t: int) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def et51(m: VirtualMeter, t: int) -> dict[str, Any]:
         "optical_session_hold_off": c.dos_hold_off_s,
         "down_reset_duration": 1,
     }
-    return {"client": [one] * _clients(m)}
+    return {"client": [one] * m.clients}
 
 
 def et52(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:

@@ -13,6 +13,7 @@ from ._types import Makers
 if TYPE_CHECKING:
     from ..meter import VirtualMeter
 
+_CLIENT_RESPONSE = 16
 #: Which event sets which alarm: word and bit of BT03.
 _ALARMS = {
     world.POWER_UP: ("standard", "power_failure"),
@@ -87,7 +88,10 @@ def bt07(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:
 
 
 def bt08(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:
-    data = m.response
+    return _response(m.response)
+
+
+def _response(data: bytes) -> tuple[dict[str, Any], int]:
     return {
         "procedure": {"number": int.from_bytes(data[:2], "little") & 0xFFF},
         "sequence_number": data[2],
@@ -96,9 +100,14 @@ def bt08(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:
     }, len(data)
 
 
-def nobody(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:
-    """ET59 and ET85: no MEP client has called a procedure."""
-    return {}, 16
+def et59(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:
+    """Of MEP client 1, where it wants them there."""
+    return _response(m.client_responses.get("ET59", b"").ljust(_CLIENT_RESPONSE, b"\0"))
+
+
+def et85(m: VirtualMeter, t: int) -> tuple[dict[str, Any], int]:
+    """Of MEP client 2."""
+    return _response(m.client_responses.get("ET85", b"").ljust(_CLIENT_RESPONSE, b"\0"))
 
 
 def logs(m: VirtualMeter) -> list[dict[str, Any]]:
@@ -193,7 +202,7 @@ MAKERS: Makers = {
     "ET47": et47,
     "ET54": et54,
     "ET55": et55,
-    "ET59": nobody,
-    "ET85": nobody,
+    "ET59": et59,
+    "ET85": et85,
     "ET89": et89,
 }
