@@ -6,7 +6,7 @@ usage: bench.py [--rounds N] [--big-gb N] [--readme] [--only CASE,...]
 Every case names the work, checks its answer against the corpus, and reports the median of the rounds; the contenders of
 a case take turns, so that a slow minute of the machine meets all of them. Results go to
 benches/record/MACHINE/DATE.csv; `--readme` writes the table into README.md.
-Cases: profile, registers, packets, jobs, memory, import.
+Cases: profile, registers, packets, mep, jobs, memory, import.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from corpora import OUT, PROFILE, ROOT, SMALL, Profile
 
 RECORD = Path(__file__).resolve().parent / "record"
 README = ROOT / "README.md"
-CASES = ("profile", "registers", "packets", "jobs", "memory", "import")
+CASES = ("profile", "registers", "packets", "mep", "jobs", "memory", "import")
 WORKER = Path(__file__).resolve().parent / "worker.py"
 
 
@@ -159,6 +159,12 @@ def packets(rounds: int) -> dict[str, Result]:
     return found | take_turns(
         [Worker("packets", "twin-packets", OSGP_FAST_IMPL="python"), Worker("packets", "termineter")], rounds
     )
+
+
+def mep(rounds: int) -> dict[str, Result]:
+    """A capture of the MEP port under RC4 to table images, one thread."""
+    found = take_turns([Worker("mep", "package-mep", str(corpora.MEP_BYTES))], rounds)
+    return found | take_turns([Worker("mep", "twin-mep", "500000", OSGP_FAST_IMPL="python")], max(1, rounds // 2))
 
 
 def command(*args: str, out: Path) -> tuple[float, float]:
@@ -305,6 +311,10 @@ def table(results: dict[str, Result]) -> list[tuple[str, str, str, str, str]]:
         ]:
             other = results[name]
             out.append(("C12.18 packets", words, ratio(ours, other), aim, f"{speed(ours)} against {speed(other)}"))
+    if "package-mep" in results:
+        ours, other = results["package-mep"], results["twin-mep"]
+        what = f"{ours.bytes_in / 1e6:,.0f} MB in {ours.seconds:.2f} s; {ours.rate / 1e6:,.2f} M reads/s against {other.rate:,.0f}"
+        out.append(("MEP capture under RC4", "our pure-Python twin", ratio(ours, other), "≥ 100×", what))
     if "2 jobs" in results:
         one, two = results["1 jobs"], results["2 jobs"]
         what = f"{one.seconds:.2f} s and {two.seconds:.2f} s, {one.bytes_in / 1e6:,.0f} MB"
@@ -379,6 +389,7 @@ def main() -> None:
         "profile": lambda: profile(options.rounds),
         "registers": lambda: registers(options.rounds),
         "packets": lambda: packets(options.rounds),
+        "mep": lambda: mep(options.rounds),
         "jobs": lambda: jobs(max(1, options.rounds // 2)),
         "memory": lambda: memory(options.big_gb),
         "import": lambda: imports(options.rounds),

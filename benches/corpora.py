@@ -4,6 +4,7 @@ profile   table images of load profiles: 4 channels of 15 minutes, 35 blocks of 
 dump      the same meters as a directory of METER/BT64.bin files
 packets   C12.18 packets of a reading session, both directions with their ACKs
 registers table images of present registers: BT23 of 11 summations in 4 tiers, 100 reads a meter, 100,000 in all
+mep       a capture of the MEP port: parts of BT64 read under RC4, the longest that fit a message; 100 MB
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+MEP_KEYS = [b"a key that opens", b"another meter's1"]
+"""What is given to open the MEP capture: the first is the one."""
+MEP_PART = 465
+MEP_BYTES = 100_000_000
 sys.path.insert(0, str(ROOT / "tools"))
 import meter_tables as mt  # noqa: E402
 from c1218_packets import packet  # noqa: E402
@@ -241,3 +246,22 @@ def packet_stream(repeat: int) -> tuple[bytes, int]:
     some = packets(2000)
     stream = b"".join(p + b"\x06" for p in some)
     return stream * repeat, len(some) * repeat
+
+
+def mep_capture(size: int) -> tuple[bytes, int]:
+    """A capture of the MEP port of about so many bytes, enciphered; and how many reads are in it."""
+    from osgp_fast import _impl
+
+    rng = random.Random(SEED)
+    out, reads = bytearray(), 0
+    some = []
+    for n in range(1000):
+        request = struct.pack(">BH", 0x3F, 64) + (n * MEP_PART).to_bytes(3, "big") + struct.pack(">H", MEP_PART)
+        exchange = _impl.mep_request(MEP_KEYS[0], request, n, encrypt=True)
+        some.append(exchange.message + exchange.respond(b"\0" + struct.pack(">H", MEP_PART) + rng.randbytes(MEP_PART)))
+    while len(out) < size:
+        # The same thousand again and again: their sequence numbers are no matter to a capture.
+        part = some[: max(1, min(1000, (size - len(out)) // len(some[0])))]
+        out += b"".join(part)
+        reads += len(part)
+    return bytes(out), reads

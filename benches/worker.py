@@ -133,6 +133,30 @@ def _packets(count_packets: Callable[[bytes], int], repeat: int) -> Callable[[],
     return run
 
 
+def mep(size: str) -> Callable[[], Answer]:
+    """The images of a capture of the MEP port, enciphered, by the scanner itself and in one thread."""
+    from osgp_fast import _impl
+
+    stream, count = corpora.mep_capture(int(size))
+    if _impl.implementation() == "rust":
+        from osgp_fast import _core
+
+        def images() -> int:
+            return sum(len(s[1]) for s in _core.scan_capture(stream, "m", "m", keys=corpora.MEP_KEYS)["sessions"])
+    else:
+        from osgp_fast.scan import scan
+
+        def images() -> int:
+            return sum(len(s.images) for s in scan(stream, input="m", stem="m", keys=corpora.MEP_KEYS).sessions)
+
+    def run() -> Answer:
+        rows = images()
+        assert rows == count, f"{rows} images, want {count}"
+        return rows, len(stream), rows * corpora.MEP_PART
+
+    return run
+
+
 def termineter() -> Callable[[], Answer]:
     """termineter's packet class; it is handed each packet by itself, for it does not find them in a stream."""
     from c1218.data import C1218Packet
@@ -157,6 +181,8 @@ CONTENDERS: dict[str, Callable[..., Callable[[], Answer]]] = {
     "package-packets": package_packets,
     "twin-packets": twin_packets,
     "termineter": termineter,
+    "package-mep": mep,
+    "twin-mep": mep,
 }
 
 

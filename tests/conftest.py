@@ -23,6 +23,30 @@ compiled_or_pyarrow = pytest.mark.skipif(
 )
 
 
+#: Tests of what exists once, in Python, whatever is installed beside it: one run with the compiled part and one without
+#: are enough (`make test` leaves them out of the other three).
+ONCE = (
+    "architecture",
+    "catalog",
+    "cli_live",
+    "cli_simulate",
+    "encode",
+    "explain",
+    "guide_rows",
+    "meter",
+    "scrub",
+    "session",
+)
+ONCE += ("tables", "transactions", "transport", "virtual")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them."""
+    for item in items:
+        if item.path.stem.removeprefix("test_").startswith(ONCE):
+            item.add_marker(pytest.mark.once)
+
+
 @dataclass
 class Done:
     """What the command did."""

@@ -35,9 +35,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import c1218_packets  # noqa: E402
 import made  # noqa: E402
+import mep_port  # noqa: E402
 
 SAMPLES = ROOT / "tests" / "samples"
 KEPT = ROOT / "build" / "mutations"
@@ -194,6 +195,27 @@ def damaged_capture(stream: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
+def damaged_mep(line: list[tuple[str, bytes]], rng: random.Random) -> tuple[str, bytes]:
+    """A capture of the MEP port, raw or as a log, with messages damaged, lost, doubled or out of place."""
+    port = mep_port.Port()
+    port.line = list(line)
+    for _ in range(rng.choice([1, 1, 2, 5])):
+        at = rng.randrange(len(port.line))
+        side, data = port.line[at]
+        what = rng.random()
+        if what < 0.15 and len(port.line) > 1:
+            del port.line[at]
+        elif what < 0.35:
+            port.line.insert(rng.randrange(len(port.line) + 1), (side, data))
+        else:
+            hurt = bytearray(data)
+            rng.choice(BYTES)(hurt, rng)
+            port.line[at] = (side, bytes(hurt))
+    if rng.random() < 0.5:
+        return "mep.bin", port.bytes
+    return "mep.log", port.log(rng.choice([8, 117, 1000]))
+
+
 def damaged_log(text: bytes, rng: random.Random) -> bytes:
     """A text log with lines lost, doubled, swapped, cut or damaged."""
     lines = text.split(b"\n")
@@ -235,6 +257,7 @@ class Maker:
         self.seed = seed
         self.meters = load_meters()
         self.capture = (SAMPLES / "session.bin").read_bytes()
+        self.mep = [mep_port.everything().line, mep_port.guide(encrypt=True).line]
         self.log = (SAMPLES / "session.log").read_bytes()
 
     def rng(self, what: str, number: int) -> random.Random:
@@ -247,6 +270,8 @@ class Maker:
     def whole_file(self, case: int) -> tuple[str, bytes]:
         """A capture, a log or a damaged archive."""
         rng = self.rng("file", case)
+        if rng.random() < 0.25:
+            return damaged_mep(rng.choice(self.mep), rng)
         what = rng.random()
         if what < 0.45:
             return "capture.bin", damaged_capture(self.capture, rng)
@@ -325,7 +350,8 @@ def decode(inputs: list[str], out: Path, form: str) -> int:
     """`osgp-fast decode` in this process; returns its exit code."""
     from osgp_fast.cli import main
 
-    arguments = ["decode", *inputs, "-o", f"{out}/", "--format", form, "--skip-unreadable", "--quiet"]
+    keys = ["--key", mep_port.MAK.hex(), "--key", mep_port.GUIDE.hex()]
+    arguments = ["decode", *inputs, *keys, "-o", f"{out}/", "--format", form, "--skip-unreadable", "--quiet"]
     old = sys.argv
     sys.argv = ["osgp-fast", *arguments]
     try:

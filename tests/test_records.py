@@ -216,7 +216,7 @@ def test_mapped_sources(run: Decode) -> None:
     rows, _ = run({**tables, 2114: mapped})
     assert [(r["channel"], r["source"], r["quantity"]) for r in rows[:2]] == [
         (0, 1, "rev_active_wh"),
-        (1, 0x4102, None),
+        (1, 0x4102, "mbus_device_2_data_type_2"),
     ]
 
 

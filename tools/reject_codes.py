@@ -35,7 +35,8 @@ ROOMS = {
     "mbus": "A billing read of an M-Bus device or MEP client (ET16, ET45, ET74). The readings before the damage, and the other "
     "reads, are decoded.",
     "measurements": "Present values (BT28). The other values are decoded.",
-    "mep": "The MEP port: what is wrong with key, messages or session, or not known of a write.",
+    "mep": "The MEP port: what is wrong with key, messages or session, or not known of a write; in a capture, what the keys open is "
+    "decoded.",
     "meters": "What a meter says about itself (BT01, ET03).",
     "port": "A serial port, or a URL of one.",
     "procedure": "A procedure of a meter (BT07, BT08).",

@@ -579,8 +579,11 @@ class AsyncMeter(_Face):
 
     async def _run(self, task: Talk[T]) -> T:
         async with self._lock:
-            if self._line.connection.request is not None:
-                await in_thread(finish, self._line)  # of a task that was cancelled
+            # A task that was cancelled may have left a request without its answer, or an answer that nobody took.
+            if self._line.connection.request is None:
+                finish(self._line)
+            else:
+                await in_thread(finish, self._line)
             return await have_async(self._line, task, self._store.tell)
 
     async def serial_number(self) -> str:

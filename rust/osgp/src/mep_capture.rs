@@ -86,25 +86,38 @@ pub(crate) struct Message {
     pub(crate) end: usize,
     pub(crate) what: What,
     pub(crate) how: How,
-    /// Code and what follows it in clear, without sequence number and digest; None where there is none.
-    pub(crate) body: Option<Vec<u8>>,
-    /// Of an answer: the body of its request.
-    pub(crate) request: Option<Vec<u8>>,
+    /// Code and what follows it in clear, without sequence number and digest, where that does not stand on the line.
+    deciphered: Option<Box<[u8]>>,
+    /// Of an answer to a read: the body of its request.
+    pub(crate) request: Option<Box<[u8]>>,
     pub(crate) repeated: bool,
     /// It answers an earlier request, while another may be waiting.
     pub(crate) late: bool,
     pub(crate) authentic: bool,
-    pub(crate) problem: Option<Problem>,
+    pub(crate) problem: Option<Box<Problem>>,
 }
 
 impl Message {
+    /// Code and what follows it in clear, without sequence number and digest, out of the stream's bytes; None where there is
+    /// none.
+    pub(crate) fn body<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let tail = match self.what {
+            What::Request => SEQUENCE + DIGEST,
+            _ => DIGEST,
+        };
+        match self.how {
+            How::Clear if self.authentic => bytes.get(self.start + LENGTH..self.end - tail),
+            _ => self.deciphered.as_deref(),
+        }
+    }
+
     fn new(what: What, how: How) -> Self {
         Self {
             start: 0,
             end: 0,
             what,
             how,
-            body: None,
+            deciphered: None,
             request: None,
             repeated: false,
             late: false,
@@ -129,7 +142,7 @@ struct Asked {
 struct Session {
     opener: Opener,
     established: bool,
-    ask: Option<Vec<u8>>,
+    ask: Option<Box<[u8]>>,
 }
 
 /// Where the reader is in a stream.
@@ -345,7 +358,7 @@ impl Reader {
         let exchange = self.ring.open(body).ok()?;
         self.signed = true;
         let mut message = Message::new(What::Request, how(&exchange));
-        message.body = Some(exchange.body().to_vec());
+        message.deciphered = exchange.encrypted().then(|| exchange.body().into());
         self.tls_waiting = false;
         self.pending = true;
         if self.recent.back().is_some_and(|last| last.exchange.message().get(LENGTH..) == Some(body)) {
@@ -366,9 +379,10 @@ impl Reader {
         let asked = self.recent.get_mut(i)?;
         let answer = asked.exchange.read(body).ok().filter(|answer| answer.authentic)?;
         self.signed = true;
-        let mut clear = answer.data;
-        clear.insert(0, answer.code);
-        let mut message = answered(asked, Some(clear));
+        let mut message = answered(asked);
+        if asked.exchange.encrypted() {
+            message.deciphered = Some([&[answer.code], answer.data.as_slice()].concat().into());
+        }
         message.repeated = asked.answer.as_deref() == Some(body);
         message.late = !newest;
         asked.answer = Some(body.to_vec());
@@ -383,7 +397,7 @@ impl Reader {
             let (before, waiting) = (self.recent[i].answer.is_some(), self.pending);
             let Some(mut message) = self.answer(i, body) else { continue };
             if before && waiting {
-                (message.problem, message.body) = (Some(replay_problem()), None);
+                (message.problem, message.deciphered, message.authentic) = (Some(replay_problem()), None, false);
                 (message.repeated, message.late) = (false, true);
             } else if before {
                 message.repeated = true;
@@ -398,7 +412,8 @@ impl Reader {
         if !self.pending || !is_refusal(body) {
             return None;
         }
-        let mut message = answered(self.recent.back()?, Some(vec![AUTHENTICATION_FAILURE]));
+        let mut message = answered(self.recent.back()?);
+        message.deciphered = Some([AUTHENTICATION_FAILURE].into());
         message.authentic = false;
         self.pending = false;
         Some(message)
@@ -459,7 +474,7 @@ impl Reader {
         match &mut self.tls {
             Some(session) => {
                 session.take(&mut message, &body[1..], true);
-                session.ask.clone_from(&message.body);
+                session.ask.clone_from(&message.deciphered);
             }
             None if !self.tls_told => {
                 message.problem = Some(handshake_problem());
@@ -485,7 +500,7 @@ impl Reader {
         };
         if message.problem.is_none() {
             let reason = format!("the meter says {why} (response code {code:02X}): the session ends").into();
-            message.problem = Some(Problem { code: "mep.tls_alert", reason });
+            message.problem = Some(Box::new(Problem { code: "mep.tls_alert", reason }));
         }
         message
     }
@@ -502,7 +517,7 @@ impl Session {
                 Event::Failed(problem) => message.problem = Some(tls_problem(&problem, self.established)),
             }
         }
-        message.body = (!data.is_empty()).then_some(data);
+        message.deciphered = (!data.is_empty()).then(|| data.into());
     }
 }
 
@@ -510,10 +525,10 @@ fn how(exchange: &Exchange) -> How {
     if exchange.encrypted() { How::Rc4 } else { How::Clear }
 }
 
-fn answered(asked: &Asked, body: Option<Vec<u8>>) -> Message {
+fn answered(asked: &Asked) -> Message {
     let mut message = Message::new(What::Answer, how(&asked.exchange));
-    message.request = Some(asked.exchange.body().to_vec());
-    message.body = body;
+    message.request =
+        Some(asked.exchange.body()).filter(|body| matches!(body.first(), Some(0x30..=0x3F))).map(Into::into);
     message
 }
 
@@ -569,11 +584,11 @@ fn is_refusal(body: &[u8]) -> bool {
     body[0] == AUTHENTICATION_FAILURE && matches!(body.len(), 1 | ANSWER)
 }
 
-fn problem(code: &'static str, reason: &'static str) -> Problem {
-    Problem { code, reason: reason.into() }
+fn problem(code: &'static str, reason: impl Into<Cow<'static, str>>) -> Box<Problem> {
+    Box::new(Problem { code, reason: reason.into() })
 }
 
-fn digest_problem() -> Problem {
+fn digest_problem() -> Box<Problem> {
     problem(
         "mep.digest",
         "the digest of a message fits none of the keys, while that of others does: the line damaged it, or it was made with \
@@ -581,7 +596,7 @@ fn digest_problem() -> Problem {
     )
 }
 
-fn replay_problem() -> Problem {
+fn replay_problem() -> Box<Problem> {
     problem(
         "mep.replay",
         "an answer that was given before, to another request, stands in place of an answer: somebody plays a recording, or \
@@ -589,7 +604,7 @@ fn replay_problem() -> Problem {
     )
 }
 
-fn handshake_problem() -> Problem {
+fn handshake_problem() -> Box<Problem> {
     problem(
         "mep.tls_handshake",
         "TLS records of a session whose handshake is not in the capture: without it no key opens them; capture from the \
@@ -597,9 +612,9 @@ fn handshake_problem() -> Problem {
     )
 }
 
-fn tls_problem(failed: &tls::Problem, established: bool) -> Problem {
+fn tls_problem(failed: &tls::Problem, established: bool) -> Box<Problem> {
     match failed {
-        tls::Problem::Alert(_) => Problem { code: "mep.tls_alert", reason: failed.to_string().into() },
+        tls::Problem::Alert(_) => problem("mep.tls_alert", failed.to_string()),
         tls::Problem::BadRecord | tls::Problem::Finished if established => problem(
             "mep.tls_record",
             "a TLS record cannot be deciphered: it is damaged, or one before it is missing; nothing more of its session can be \
@@ -610,6 +625,6 @@ fn tls_problem(failed: &tls::Problem, established: bool) -> Problem {
             "none of the keys opens this TLS session; give the one that its client used, the advanced (MAK) or the basic key \
              (MBK)",
         ),
-        _ => Problem { code: "mep.tls_record", reason: format!("the TLS session cannot be followed: {failed}").into() },
+        _ => problem("mep.tls_record", format!("the TLS session cannot be followed: {failed}")),
     }
 }

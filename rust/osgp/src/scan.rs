@@ -771,7 +771,8 @@ impl<'a> Tracker<'a> {
         }
         let raw = &stream.bytes[message.start..message.end];
         self.capture.mep_messages += 1;
-        self.capture.mep_opened += u64::from(message.authentic && message.body.is_some());
+        let body = message.body(&stream.bytes);
+        self.capture.mep_opened += u64::from(message.authentic && body.is_some());
         if message.repeated {
             self.capture.repeated += 1;
             return;
@@ -784,7 +785,7 @@ impl<'a> Tracker<'a> {
             raw: Some(raw),
         };
         if message.what == mep_capture::What::Unknown {
-            return self.mep_unknown(message.problem.clone(), raw, place);
+            return self.mep_unknown(message.problem.as_deref(), raw, place);
         }
         let hurt = self.hurt.take();
         if message.what == mep_capture::What::Request {
@@ -797,7 +798,7 @@ impl<'a> Tracker<'a> {
             }
             self.messages[ASKS] += 1;
             self.mep_give_up();
-            let body = message.body.as_deref().unwrap_or_default();
+            let body = body.unwrap_or_default();
             self.mep_ask = Ask::of(body);
             self.mep_write(body);
         } else {
@@ -807,15 +808,15 @@ impl<'a> Tracker<'a> {
             self.reject(Reject::new(problem.code, problem.reason.clone()), raw, None, place);
         }
         if message.what == mep_capture::What::Answer {
-            self.mep_answered(message, place);
+            self.mep_answered(message, body, place);
         }
     }
 
     /// A message that no key opens, while others are opened.
-    fn mep_unknown(&mut self, problem: Option<Problem>, raw: &[u8], place: Place<'_>) {
+    fn mep_unknown(&mut self, problem: Option<&Problem>, raw: &[u8], place: Place<'_>) {
         let Some(problem) = problem else { return };
         let ask = self.mep_ask.take();
-        self.reject(Reject::new(problem.code, problem.reason), raw, ask, place);
+        self.reject(Reject::new(problem.code, problem.reason.clone()), raw, ask, place);
         match ask {
             None => self.hurt = Some(raw.to_vec()),
             // It stands where the answer was to be; that may come again.
@@ -823,12 +824,12 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    fn mep_answered(&mut self, message: &Message, place: Place<'_>) {
+    fn mep_answered(&mut self, message: &Message, body: Option<&[u8]>, place: Place<'_>) {
         if !message.late {
             self.mep_ask = None;
             self.forget_evidence();
         }
-        let (Some(ask), Some(body)) = (message.request.as_deref().and_then(Ask::of), &message.body) else { return };
+        let (Some(ask), Some(body)) = (message.request.as_deref().and_then(Ask::of), body) else { return };
         self.lost.retain(|(lost, _)| *lost != ask);
         if body.first() == Some(&0) {
             self.read(ask, body, place, false);
@@ -1231,6 +1232,7 @@ fn serial(bytes: &[Option<u8>; SERIAL]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::security::messages::Exchange;
     use crate::wire::c1218::split;
     use proptest::prelude::*;
     use std::path::PathBuf;
@@ -1602,7 +1604,72 @@ mod tests {
         assert_eq!(all[1].sessions[0].images[0].read_at, Some((1_710_410_850_173_000) - 3_600_000_000));
     }
 
+    fn with_keys(bytes: &[u8], keys: &[[u8; 16]]) -> Result<Capture, NotRecognised> {
+        let keys: Vec<Key> = keys.iter().map(|key| Key::new(key).unwrap()).collect();
+        let options = ScanOptions {
+            input: Arc::from("a.bin"),
+            stem: "a",
+            meter: None,
+            wrap: Wrap::None,
+            keys: &keys,
+            local_to_utc: &|local| local,
+        };
+        scan(bytes, &options)
+    }
+
+    /// Reads of tables at the MEP port.
+    fn mep_reads(encrypt: bool) -> Vec<u8> {
+        let key = Key::new(&[1; 16]).unwrap();
+        let mut bytes = Vec::new();
+        for (table, read) in [(1, b"one".as_slice()), (2, &[0; 300]), (3, b"three")] {
+            let exchange = Exchange::request(&key, &full(table), u32::from(table), encrypt).unwrap();
+            let answer = [[0].as_slice(), &(read.len() as u16).to_be_bytes(), read].concat();
+            bytes.extend_from_slice(exchange.message());
+            bytes.extend([0, 0]);
+            bytes.extend(exchange.respond(&answer).unwrap());
+        }
+        bytes
+    }
+
+    #[test]
+    fn messages_of_the_mep_port_open_with_their_key() {
+        for encrypt in [false, true] {
+            let bytes = mep_reads(encrypt);
+            let capture = with_keys(&bytes, &[[2; 16], [1; 16]]).unwrap();
+            assert_eq!(images(&capture), [(1, 0, b"one".to_vec()), (2, 0, vec![0; 300]), (3, 0, b"three".to_vec())]);
+            assert_eq!((capture.mep_messages, capture.mep_opened, capture.rejects.len()), (6, 6, 0));
+            assert_eq!(codes(&with_keys(&bytes, &[[2; 16]]).unwrap()), ["mep.wrong_key"]);
+            assert_eq!(codes(&captured(&bytes)), ["mep.no_key"]);
+            let mut hurt = bytes.clone();
+            let end = bytes.len();
+            hurt[end - 1] ^= 1;
+            let capture = with_keys(&hurt, &[[1; 16]]).unwrap();
+            assert_eq!((images(&capture).len(), codes(&capture)), (2, vec!["mep.digest"]));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn hostile_messages(
+            encrypt: bool,
+            parts in prop::collection::vec(prop::collection::vec(prop_oneof![any::<u8>(), Just(0), Just(1), Just(0x17)], 0..40), 0..4),
+            flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        ) {
+            let mut bytes = mep_reads(encrypt);
+            for part in parts {
+                bytes.extend(part);
+                bytes.extend(mep_reads(!encrypt));
+            }
+            for (at, byte) in flips {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Ok(capture) = with_keys(&bytes, &[[2; 16], [1; 16]]) {
+                prop_assert!(capture.mep_opened <= capture.mep_messages);
+                prop_assert!(capture.noise_bytes <= bytes.len() as u64);
+            }
+        }
+
         #[test]
         fn hostile_bytes(
             bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0xEE), Just(0), Just(0x51), Just(0x7E)], 0..600),

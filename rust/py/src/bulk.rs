@@ -582,6 +582,7 @@ impl Owned {
 
 #[pyfunction]
 #[pyo3(signature = (inputs, *, meter=None, tz=None, wrap=None, keys=None, tmp=None, skip_unreadable=false))]
+#[allow(clippy::too_many_arguments)]
 fn read_images(
     py: Python<'_>,
     inputs: Vec<PathBuf>,

@@ -12,22 +12,41 @@
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::key::Key;
+use super::key::{Key, USED};
 
 /// Bytes of a digest.
 pub const SIZE: usize = 8;
 
 /// The digest under way: what a request leaves, its response goes on with.
+///
+/// The cells are the bytes of a number in the order in which they are filled, from the lowest: cell 7 is the first.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct State {
-    cells: [u8; SIZE],
+    cells: u64,
     step: usize,
+}
+
+/// A byte in each of the eight places.
+const fn each(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; SIZE])
+}
+
+/// The numbers of the cells.
+const NUMBERS: u64 = u64::from_le_bytes([7, 6, 5, 4, 3, 2, 1, 0]);
+/// Bit n in place n.
+const DIAGONAL: u64 = u64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]);
+/// A whole pass of zeros, of the longest key.
+const ZEROS: [u8; (USED + USED / 2) * 8] = [0; (USED + USED / 2) * 8];
+
+/// The sums of the bytes in each place.
+fn sums(a: u64, b: u64) -> u64 {
+    (a & each(0x7F)).wrapping_add(b & each(0x7F)) ^ (a ^ b) & each(0x80)
 }
 
 impl State {
     /// Nothing taken yet.
     pub(crate) fn new() -> Self {
-        Self { cells: [0; SIZE], step: 0 }
+        Self { cells: 0, step: 0 }
     }
 
     /// Steps of a pass: the bits of the key one and a half times, of six bytes once.
@@ -38,34 +57,62 @@ impl State {
     /// Take some bytes.
     pub(crate) fn absorb(&mut self, key: &Key, data: &[u8]) {
         let key = key.bytes();
-        // Single steps up to a byte of the key, then eight at once.
+        // Part of a round of the cells, then whole ones.
         let lead = data.len().min((SIZE - self.step % SIZE) % SIZE);
         let (lead, rest) = data.split_at(lead);
-        self.steps(key, lead);
-        let (groups, tail) = rest.as_chunks::<SIZE>();
-        for group in groups {
-            self.group(key, group);
+        self.part(key, lead);
+        let (rounds, tail) = rest.as_chunks::<SIZE>();
+        for round in rounds {
+            self.cells = self.round(key, *round);
+            self.advance(key, SIZE);
         }
-        self.steps(key, tail);
+        self.part(key, tail);
     }
 
-    fn steps(&mut self, key: &[u8], data: &[u8]) {
-        for byte in data {
-            let cell = 7 - self.step % SIZE;
-            let bits = key[self.step / SIZE % key.len()];
-            self.cells[cell] = mix(&self.cells, cell, bits >> (self.step % SIZE), *byte);
-            self.step = (self.step + 1) % Self::pass(key);
+    /// Less than a round, within one.
+    fn part(&mut self, key: &[u8], data: &[u8]) {
+        if data.is_empty() {
+            return;
         }
+        let first = self.step % SIZE;
+        let mut bytes = [0; SIZE];
+        bytes.iter_mut().skip(first).zip(data).for_each(|(to, from)| *to = *from);
+        // The sums of a round go on from the cell before it: from what this part's first cell follows.
+        let last = self.cells.to_le_bytes()[(first + SIZE - 1) % SIZE];
+        let turned = self.turned(key);
+        let mut cells = self.cells.to_le_bytes();
+        let mut before = last;
+        for i in first..(first + data.len()).min(SIZE) {
+            before = before.wrapping_add(bytes[i]).wrapping_add(turned.to_le_bytes()[i]);
+            cells[i] = before;
+        }
+        self.cells = u64::from_le_bytes(cells);
+        self.advance(key, data.len());
     }
 
-    /// Eight steps, which use the eight bits of one byte of the key and go once round the cells.
-    fn group(&mut self, key: &[u8], data: &[u8; SIZE]) {
+    /// Every cell, rotated as the key's bits say: to the left, or to the right and with its sign turned.
+    fn turned(&self, key: &[u8]) -> u64 {
         let at = self.step / SIZE;
-        let bits = key[if at < key.len() { at } else { at - key.len() }];
-        for (i, byte) in data.iter().enumerate() {
-            self.cells[7 - i] = mix(&self.cells, 7 - i, bits >> i, *byte);
-        }
-        self.step += SIZE;
+        let bits = each(key[if at < key.len() { at } else { at - key.len() }]) & DIAGONAL;
+        let left_ones = ((bits + each(0x7F)) >> 7 & each(1)) * 0xFF;
+        let mixed = !sums(self.cells, NUMBERS);
+        let left = mixed << 1 & each(0xFE) | mixed >> 7 & each(1);
+        let right = mixed >> 1 & each(0x7F) | (mixed & each(1)) << 7;
+        left & left_ones | sums(!right, each(1)) & !left_ones
+    }
+
+    /// Eight steps, which use the eight bits of one byte of the key and go once round the cells. Each cell is a sum with the
+    /// one before it, so all of them are running sums.
+    fn round(&self, key: &[u8], data: [u8; SIZE]) -> u64 {
+        let mut out = sums(u64::from_le_bytes(data), self.turned(key));
+        out = sums(out, out << 8);
+        out = sums(out, out << 16);
+        out = sums(out, out << 32);
+        sums(out, (self.cells >> 56) * each(1))
+    }
+
+    fn advance(&mut self, key: &[u8], steps: usize) {
+        self.step += steps;
         if self.step == Self::pass(key) {
             self.step = 0;
         }
@@ -77,20 +124,11 @@ impl State {
             0 if !empty => 0,
             step => Self::pass(key.bytes()) - step,
         };
-        const PASS: [u8; (super::key::USED + super::key::USED / 2) * 8] =
-            [0; (super::key::USED + super::key::USED / 2) * 8];
-        self.absorb(key, &PASS[..zeros]);
-        self.cells
+        self.absorb(key, &ZEROS[..zeros]);
+        let mut cells = self.cells.to_le_bytes();
+        cells.reverse();
+        cells
     }
-}
-
-/// What a cell becomes; the lowest bit of `bits` is the key's.
-#[inline(always)]
-fn mix(cells: &[u8; SIZE], cell: usize, bits: u8, byte: u8) -> u8 {
-    let mixed = !cells[cell].wrapping_add(cell as u8);
-    let mask = (bits & 1).wrapping_neg();
-    let turned = mixed.rotate_left(1) & mask | mixed.rotate_right(1).wrapping_neg() & !mask;
-    cells[(cell + 1) % SIZE].wrapping_add(byte).wrapping_add(turned)
 }
 
 /// The digest of a message; of a response together with the request that it answers (else `request` is empty).

@@ -15,11 +15,20 @@ const CONSTANT: [u8; USED] =
     [0x38, 0x8B, 0x8F, 0xBC, 0x36, 0xA8, 0x55, 0x85, 0x87, 0xAF, 0xC9, 0x0F, 0xB2, 0x3A, 0x3B, 0x99];
 
 /// The cipher: the same call enciphers and deciphers, and goes on where the last one ended.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone)]
 pub struct Rc4 {
     state: [u8; 256],
     i: u8,
     j: u8,
+}
+
+/// Wiped at once and not byte by byte: there is one for every message.
+impl Drop for Rc4 {
+    fn drop(&mut self) {
+        self.state = [0; 256];
+        (self.i, self.j) = (0, 0);
+        zeroize::optimization_barrier(self);
+    }
 }
 
 impl Rc4 {
@@ -33,6 +42,17 @@ impl Rc4 {
         let mut j = 0u8;
         for (i, byte) in (0..256).zip(key.iter().cycle()) {
             j = j.wrapping_add(state[i]).wrapping_add(*byte);
+            state.swap(i, usize::from(j));
+        }
+        Self { state, i: 0, j: 0 }
+    }
+
+    /// The same with a key of the usual length, which divides the state's.
+    fn keyed_whole(key: &[u8; USED]) -> Self {
+        let mut state: [u8; 256] = std::array::from_fn(|i| i as u8);
+        let mut j = 0u8;
+        for i in 0..256 {
+            j = j.wrapping_add(state[i]).wrapping_add(key[i % USED]);
             state.swap(i, usize::from(j));
         }
         Self { state, i: 0, j: 0 }
@@ -78,7 +98,7 @@ pub fn message_cipher(key: &Key, digest: &[u8; digest::SIZE]) -> Rc4 {
 pub(crate) fn cipher_of(secret: &Secret, digest: &[u8; digest::SIZE]) -> Rc4 {
     let mut secret = secret.0;
     secret.iter_mut().zip(digest).for_each(|(byte, more)| *byte ^= more);
-    let cipher = Rc4::keyed(&secret);
+    let cipher = Rc4::keyed_whole(&secret);
     secret.zeroize();
     cipher
 }
