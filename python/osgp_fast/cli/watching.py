@@ -23,6 +23,8 @@ LINGER_S: Final = 4.0
 RETRY_S: Final = (6.0, 15.0, 30.0, 60.0)
 #: Errors after which trying again on the first occasion would only hide what is wrong.
 _HOPELESS: Final = ("line.not_osgp", "usage.", "port.", "meter.password", "mep.")
+#: Errors of security that a damaged line can bring about, too.
+_DAMAGED: Final = ("mep.digest", "mep.sequence")
 _NOTES: Final = 5
 
 
@@ -156,9 +158,11 @@ class Watcher:
                 if self._failures:
                     self.note("connected again")
             self._read(self._meter)
-        except (SecurityError, UsageError):
+        except UsageError:
             raise
         except OsgpError as error:
+            if isinstance(error, SecurityError) and error.code not in _DAMAGED:
+                raise
             if not any(group.at for group in self.groups.values()) and error.code.startswith(_HOPELESS):
                 raise
             self.close()
