@@ -45,10 +45,10 @@ fn parquet_has_the_rows_of_the_stream_in_plain_strings() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("new/dir");
     let files = write(&samples("dump"), &everything(2), &output(&out, FileFormat::Parquet)).unwrap();
-    assert_eq!(
-        names(&out),
-        ["channels.parquet", "events.parquet", "load_profile.parquet", "meters.parquet", "rejects.parquet"]
-    );
+    let mut wanted: Vec<String> = Kind::ALL.iter().map(|kind| format!("{}.parquet", kind.name())).collect();
+    wanted.push("rejects.parquet".to_owned());
+    wanted.sort();
+    assert_eq!(names(&out), wanted);
     assert_eq!(files.last().unwrap(), &out.join("rejects.parquet"));
     for kind in Kind::ALL {
         let path = out.join(format!("{}.parquet", kind.name()));
@@ -57,6 +57,9 @@ fn parquet_has_the_rows_of_the_stream_in_plain_strings() {
         assert_eq!(got, want);
         for field in got.schema().fields() {
             assert!(!matches!(field.data_type(), DataType::Dictionary(_, _)), "{field}");
+        }
+        if got.num_rows() == 0 {
+            continue;
         }
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
         let column = builder.metadata().row_group(0).column(0);
