@@ -28,6 +28,7 @@ from .password import find_password
 from .store import Store
 from .talk import AnyLine
 from .values import Alert, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
+from .wear import MemoryWearWarning
 
 __all__ = [
     "Alert",
@@ -37,6 +38,7 @@ __all__ = [
     "Identity",
     "InputsOutputs",
     "InsecureMepWarning",
+    "MemoryWearWarning",
     "Meter",
     "OnTable",
     "Pending",

@@ -22,6 +22,7 @@ from .mep import Mep
 from .store import SERIAL, Store, number_of
 from .talk import AnyLine, Talk, end, end_async, finish, have, have_async, in_thread
 from .values import Alert, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
+from .wear import Wear
 
 if TYPE_CHECKING:
     from ..decode.result import Result
@@ -44,6 +45,11 @@ class _Face:
         self._line, self._access, self._store = line, access, store
         self._form = password_form
         self._closed = False
+        self._wear = Wear()
+
+    def _count(self, table: int | str, force: bool) -> None:
+        """Before a write: whether the memory stands it. Raises: UsageError "meter.wear"."""
+        self._wear.count(number_of(table), self._line.clock(), force)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._store.label} on {self._line.port.name}>"
@@ -414,13 +420,22 @@ class Meter(_Face):
     # Writing
 
     def write(
-        self, table: int | str, data: bytes | Mapping[str, Any], *, offset: int | None = None, verify: bool = True
+        self,
+        table: int | str,
+        data: bytes | Mapping[str, Any],
+        *,
+        offset: int | None = None,
+        verify: bool = True,
+        force: bool = False,
     ) -> None:
         """Write a table, whole, from ``offset`` on, or from a tree of values; then read it back.
 
-        It is never sent twice: where the line failed, reading back tells whether it arrived. Raises: RemoteProtocolError
-        or TransportError "meter.not_written", where the table differs afterwards.
+        It is never sent twice: where the line failed, reading back tells whether it arrived. Memory wears: more than four
+        writes an hour warn (`MemoryWearWarning`), more than a hundred a day need ``force`` (MEP guide pp. 44, 51). Raises:
+        RemoteProtocolError or TransportError "meter.not_written", where the table differs afterwards; UsageError
+        "meter.wear".
         """
+        self._count(table, force)
         return self._run(self._begun(writing.write(self._store, table, data, offset, verify)))
 
     def write_pending(
@@ -433,10 +448,12 @@ class Meter(_Face):
         self_read: bool = False,
         demand_reset: bool = False,
         verify: bool = True,
+        force: bool = False,
     ) -> None:
         """Write a pending table that takes effect ``at`` a time, or as the six bytes of ``ped`` say (code 2, by a
         procedure only, without either). Source: Optical guide p. 10."""
         event = writing.event_bytes(at, ped, self_read, demand_reset)
+        self._count(table, force)
         return self._run(self._write_pending(table, data, event, verify))
 
     def procedure(
@@ -446,13 +463,15 @@ class Meter(_Face):
         *,
         wait_s: float = 10.0,
         check: bool = True,
+        force: bool = False,
     ) -> ProcedureResult:
         """Execute a procedure (``EP17``, ``BP12``, or its number) once and wait for its result.
 
         Its sequence number is looked for in BT08; it is never executed twice. Raises: RemoteProtocolError
         "meter.procedure_failed" for another result than completed, unless ``check`` is off; TransportError
-        "meter.procedure_unknown" where nothing tells whether it was executed.
+        "meter.procedure_unknown" where nothing tells whether it was executed; UsageError "meter.wear", see `write`.
         """
+        self._count("BT07", force)
         return self._run(self._begun(writing.procedure(self._store, procedure, parameters, wait_s, check)))
 
     # Dumps
@@ -496,7 +515,7 @@ class Meter(_Face):
         """Which of the meter's MEP clients this is, and the tables that follow from it (MEP guide pp. 21-24)."""
         return self._run(self._where())
 
-    def transaction(self, steps: Sequence[Step], *, number: int | None = None) -> list[Reply]:
+    def transaction(self, steps: Sequence[Step], *, number: int | None = None, force: bool = False) -> list[Reply]:
         """Have the meter execute several reads and writes one after another, all in one (ET52, ET53): a `Reply` for each.
 
         ``steps``: ``("BT23",)`` reads a table, ``("BT23", 0, 44)`` bytes of it, ``("ET55", 17, b"...")`` writes some. It is
@@ -504,8 +523,9 @@ class Meter(_Face):
         MEP ports the other one is locked out meanwhile. ET52 wears: on average four an hour (MEP guide p. 44), and the meter
         executes it again after a power failure, so no step may be one that must not happen twice (p. 43).
 
-        Raises: LocalProtocolError "mep.transaction_size" and others; OutcomeUnknown; UsageError.
+        Raises: LocalProtocolError "mep.transaction_size" and others; OutcomeUnknown; UsageError, "meter.wear" as `write`.
         """
+        self._count("ET52", force)
         return self._run(self._transaction(steps, number))
 
     def register(
@@ -665,9 +685,16 @@ class AsyncMeter(_Face):
         return await self._run(self._begun(writing.pending(self._store, table)))
 
     async def write(
-        self, table: int | str, data: bytes | Mapping[str, Any], *, offset: int | None = None, verify: bool = True
+        self,
+        table: int | str,
+        data: bytes | Mapping[str, Any],
+        *,
+        offset: int | None = None,
+        verify: bool = True,
+        force: bool = False,
     ) -> None:
         """See `Meter.write`."""
+        self._count(table, force)
         return await self._run(self._begun(writing.write(self._store, table, data, offset, verify)))
 
     async def write_pending(
@@ -680,9 +707,11 @@ class AsyncMeter(_Face):
         self_read: bool = False,
         demand_reset: bool = False,
         verify: bool = True,
+        force: bool = False,
     ) -> None:
         """See `Meter.write_pending`."""
         event = writing.event_bytes(at, ped, self_read, demand_reset)
+        self._count(table, force)
         return await self._run(self._write_pending(table, data, event, verify))
 
     async def procedure(
@@ -692,8 +721,10 @@ class AsyncMeter(_Face):
         *,
         wait_s: float = 10.0,
         check: bool = True,
+        force: bool = False,
     ) -> ProcedureResult:
         """See `Meter.procedure`."""
+        self._count("BT07", force)
         return await self._run(self._begun(writing.procedure(self._store, procedure, parameters, wait_s, check)))
 
     async def dump(
@@ -727,8 +758,11 @@ class AsyncMeter(_Face):
         """See `Meter.place`."""
         return await self._run(self._where())
 
-    async def transaction(self, steps: Sequence[Step], *, number: int | None = None) -> list[Reply]:
+    async def transaction(
+        self, steps: Sequence[Step], *, number: int | None = None, force: bool = False
+    ) -> list[Reply]:
         """See `Meter.transaction`."""
+        self._count("ET52", force)
         return await self._run(self._transaction(steps, number))
 
     async def register(
