@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ compiled_or_pyarrow = pytest.mark.skipif(
     not (COMPILED or PYARROW), reason="Parquet and Arrow need the compiled part or pyarrow"
 )
 
+
+# A shell starts jobs in the background with interrupts ignored, and they would hand that down to the commands that are
+# interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Tests of what exists once, in Python, whatever is installed beside it: one run with the compiled part and one without
 #: are enough (`make test` leaves them out of the other three).
