@@ -477,6 +477,7 @@ def test_ctrl_c_logs_off_and_keeps_what_was_read(command: str, tmp_path: Path) -
     trace = tmp_path / "meter.log"
     with simulated("--baud", "57600", "--trace", str(trace)) as port:
         arguments = [command, port, "-o", f"{tmp_path}/out/", "--baud", "57600"]
+        arguments += ["--format", "jsonl"] if command == "read" else []
         env = {**os.environ, "OSGP_PASSWORD": PASSWORD}
         with subprocess.Popen(
             [sys.executable, "-m", "osgp_fast", *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
