@@ -422,7 +422,7 @@ def python_scan(content: bytes, wrap: Wrap) -> dict[str, Any] | None:
         "rejects": [astuple(reject) for reject in capture.rejects],
         **{
             name: getattr(capture, name)
-            for name in ("packets", "repeated", "noise_bytes", "acks", "naks", "mep_messages")
+            for name in ("packets", "repeated", "noise_bytes", "acks", "naks", "mep_messages", "mep_opened")
         },
     }
 
