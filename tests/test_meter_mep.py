@@ -523,6 +523,16 @@ def test_delta_data_alerts(security: str) -> None:
         assert live.read("BT01") == bench.meter.image("BT01", bench.now())
 
 
+def test_who_only_listens_says_that_it_lives() -> None:
+    """A meter takes a client for down that is silent for the health time-out of ET51 (MEP guide p. 20)."""
+    bench = Bench()
+    with bench.open() as live:
+        started, asked = bench.clock(), bench.machine.responder.served.requests
+        assert live.wait_alert(200) is None
+        assert bench.clock() - started >= 200
+        assert bench.machine.responder.served.requests - asked == 4
+
+
 def test_alerts_of_all_kinds_and_of_nobody() -> None:
     bench = Bench()
     with bench.open() as live:

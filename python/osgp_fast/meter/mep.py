@@ -38,6 +38,9 @@ BAUD_S: Final = 0.05
 #: So many alerts are kept.
 KEPT: Final = 256
 #: A transaction whose number ET53 shows already is numbered anew so often.
+#: While a client only listens, it asks for a byte so often: a meter takes one for down that was silent for the health time-out
+#: of ET51, 60 s as delivered (MEP guide pp. 20, 128).
+HEALTH_S: Final = 45.0
 _NUMBERS: Final = 3
 _WRAP: Final = 0x10000
 _RC4: Final = (
@@ -153,12 +156,16 @@ class Mep:
 
     def wait_alert(self, seconds: float) -> Talk[Alert | None]:
         """Listen for an alert, at most so long; None: none came, or its cause was gone when the flags were read."""
-        until = self.line.clock() + seconds
+        spoke = self.line.clock()
+        until = spoke + seconds
         while not self.connection.take_alert():
-            left = until - self.line.clock()
-            if left <= 0:
+            now = self.line.clock()
+            if now >= until:
                 return None
-            yield Pause(min(left, 0.25))
+            if now - spoke >= HEALTH_S:
+                yield from self._read(ET03, 0, 1)
+                spoke = self.line.clock()
+            yield Pause(min(until - now, 0.25))
         return (yield from self.look())
 
     # ---- reading
