@@ -34,6 +34,9 @@ impl Drop for Rc4 {
 impl Rc4 {
     /// A cipher with a key of at most 256 bytes; None if it is empty or longer.
     pub fn new(key: &[u8]) -> Option<Self> {
+        if let Ok(whole) = key.try_into() {
+            return Some(Self::keyed_whole(whole));
+        }
         (1..=256).contains(&key.len()).then(|| Self::keyed(key))
     }
 
@@ -60,14 +63,18 @@ impl Rc4 {
 
     /// Encipher or decipher the next bytes in place.
     pub fn apply(&mut self, data: &mut [u8]) {
+        // In registers: each step waits for the one before.
+        let (mut i, mut j) = (self.i, self.j);
         for byte in data {
-            self.i = self.i.wrapping_add(1);
-            let a = self.state[usize::from(self.i)];
-            self.j = self.j.wrapping_add(a);
-            let b = self.state[usize::from(self.j)];
-            self.state.swap(usize::from(self.i), usize::from(self.j));
+            i = i.wrapping_add(1);
+            let a = self.state[usize::from(i)];
+            j = j.wrapping_add(a);
+            let b = self.state[usize::from(j)];
+            self.state[usize::from(i)] = b;
+            self.state[usize::from(j)] = a;
             *byte ^= self.state[usize::from(a.wrapping_add(b))];
         }
+        (self.i, self.j) = (i, j);
     }
 }
 
