@@ -32,7 +32,7 @@ class _Stream:
 
     def _open(self, plain: bool) -> Any:
         """A new pass as an object with ``__arrow_c_stream__``."""
-        raise NotImplementedError
+        raise NotImplementedError  # each of the two kinds has its own; this base is never made
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
