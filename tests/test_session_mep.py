@@ -905,3 +905,43 @@ def test_names_of_ports() -> None:
     with pytest.raises(TransportError) as gone:
         open_mep("mep:/nowhere/tty")
     assert gone.value.code == "port.not_found"
+
+
+# RC4 that looks like TLS
+
+ASKED = Read(23, 0, 100)
+
+
+def looking_like(code: int, key: bytes) -> int:
+    """The sequence number with which an enciphered read of BT23 begins with this byte."""
+    body = encode_request(ASKED, 0)
+    return next(n for n in range(1 << 16) if Exchange.request(key, body, n, encrypt=True).message[2] == code)
+
+
+@pytest.mark.parametrize("code", list(tls_messages.Request))
+def test_an_enciphered_request_that_begins_like_tls_is_taken_for_what_it_is(code: int) -> None:
+    wrong = bytes(16)
+    exchange = Exchange.request(wrong, encode_request(ASKED, 0), looking_like(code, wrong), encrypt=True)
+    responder = MepResponder(MepTables(TABLES), MepPort(keys=KEYS, entropy=entropy(1)))
+    assert responder.receive(exchange.message, 0.0)[2] == 0x0B
+    assert responder.served.handshakes == 0
+
+
+@pytest.mark.parametrize("code", list(tls_messages.Request))
+def test_a_meter_that_takes_it_for_tls_is_asked_with_another_number(code: int) -> None:
+    def mistaken(responder: MepResponder) -> MepResponder:
+        receive = responder.receive
+
+        def first_byte(data: bytes, now: float) -> bytes:
+            if data[2:3] == bytes((code,)):
+                return tls_messages.message(0x01, bytes.fromhex("1503030002022a"))
+            return receive(data, now)
+
+        responder.receive = first_byte  # type: ignore[method-assign]
+        return responder
+
+    number = looking_like(code, MAK)
+    line, responder, _ = bench(MepTables(TABLES), peer=mistaken, client={"sequence": number})
+    responder.sequence = number - 1
+    assert line.run(read(line.connection, 23, 0, 100)) == Data(TABLES[23][:100])
+    assert line.connection.counts.damaged == 2

@@ -26,6 +26,9 @@ from .mep_layer import Damaged, Heard, Over, Say, Step, Unknown
 
 #: 0C after so many new numbers in a row: the two sides do not come together.
 MOST_NUMBERS: Final = 4
+#: After so many unsigned answers to one packet a read is put into another: where RC4 gives its first byte the value of a TLS
+#: message, a meter may take it for one each time.
+MOST_STRANGE: Final = 2
 _WRAP: Final = 0xFFFFFFFF
 #: Response codes that come bare from a port that requires TLS.
 _UNSIGNED: Final = (0x01, 0x0A)
@@ -44,7 +47,7 @@ class Rc4Layer:
         self.number = number & _WRAP
         self._body, self._once = b"", False
         self._exchange: Exchange | None = None
-        self._sent = self._denied = self._numbers = 0
+        self._sent = self._denied = self._numbers = self._strange = 0
         self._ended = self._ending = False
 
     @property
@@ -64,7 +67,7 @@ class Rc4Layer:
         exchange = self._crypto.mep_request(self._key, self._body, self.number, encrypt=self._encrypt)
         self._exchange = exchange
         self.number = (self.number + 1) & _WRAP
-        self._sent, self._denied = 1, 0
+        self._sent, self._denied, self._strange = 1, 0, 0
         return exchange.message
 
     def silence(self) -> Step:
@@ -72,6 +75,8 @@ class Rc4Layer:
         if self._denied and self._denied == self._sent and not self._ended:
             self._ended = self._ending = True
             return Say(tls_messages.terminate(), again=True, same=True)
+        if not self._once and self._strange >= MOST_STRANGE:
+            return Say(self._anew(), again=True)
         if (self._retry is MepRetry.SAME_PACKET or self._ending) and self._exchange is not None:
             return self._same(self._exchange)
         if self._once and self.unsure:
@@ -96,6 +101,7 @@ class Rc4Layer:
             if message[:1] and message[0] in _UNSIGNED and not any(message[1:]) and len(message) in (1, 1 + DIGEST):
                 self._denied += 1
                 return Damaged(_tls_required(message[0]), denied=True)
+            self._strange += 1
             return Damaged(_no_answer())
         if not answer.authentic:
             if self._ending:

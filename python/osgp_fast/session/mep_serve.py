@@ -207,7 +207,7 @@ class MepResponder:
             else:
                 return self._tls_required() if self.port.mode is MepMode.TLS else self._exchange(exchange)
         request = tls_messages.parse_request(message) if under_tls else None
-        if request is not None:
+        if request is not None and (self.state is not TlsState.NONE or tls_messages.is_plausible(*request)):
             return self._tls(*request)
         self.served.refused_digests += 1
         return self._tls_required() if self.port.mode is MepMode.TLS or self.state is TlsState.OPEN else refusal()
