@@ -320,7 +320,8 @@ def test_tls_that_cannot_be_followed() -> None:
     hurt = bytearray(port.line[7][1])
     hurt[-1] ^= 1
     capture = opened(b"".join(d for _, d in [*port.line[:7], ("S", bytes(hurt)), *port.line[8:]]), MAK)
-    assert (images(capture), codes(capture)) == ([(1, 0, b"one")], ["mep.tls_record"])
+    assert (images(capture), codes(capture)) == ([(1, 0, b"one"), (3, 0, b"three")], ["mep.tls_record"])
+    assert capture.rejects[0].data == bytes(hurt)
     capture = opened(b"".join(data for _, data in port.line[4:]), MAK)
     assert (images(capture), codes(capture)) == ([], ["mep.tls_handshake"])
     # A retry is the identical message.
@@ -335,6 +336,24 @@ def test_tls_that_cannot_be_followed() -> None:
     (reject,) = opened(port.bytes, GUIDE).rejects
     assert reject.code == "mep.tls_record"
     assert "00A8" in reject.reason
+
+
+@pytest.mark.parametrize("missing", [[6], [7], [6, 7], [4, 5], list(range(6, 20))], ids=str)
+def test_a_recording_that_lacks_messages_of_tls_is_read_on(missing: list[int]) -> None:
+    port = Port().handshake()
+    for table in range(1, 10):
+        port.tls_read(table, bytes([table]), 0)
+    capture = opened(b"".join(data for i, (_, data) in enumerate(port.line) if i not in missing), MAK)
+    lost = {(i - 4) // 2 + 1 for i in missing}
+    assert images(capture) == [(table, 0, bytes([table])) for table in range(1, 10) if table not in lost]
+
+
+def test_too_much_of_tls_is_missing() -> None:
+    port = Port().handshake()
+    for table in range(1, 12):
+        port.tls_read(table, bytes([table]), 0)
+    capture = opened(b"".join(data for _, data in [*port.line[:4], *port.line[-2:]]), MAK)
+    assert (images(capture), set(codes(capture))) == ([], {"mep.tls_record"})
 
 
 def test_alerts_of_tls() -> None:

@@ -559,6 +559,28 @@ def lines(draw: st.DrawFn) -> list[tuple[bool, bytes]]:
     return [(from_client, bytes(records)) for from_client, records in line]
 
 
+def test_a_recording_with_a_damaged_record_is_read_on(chosen: str) -> None:
+    ours, meter, opener = client(), server(), _impl.tls_opener([bytes(16), KEY])
+    flights: list[tuple[bool, bytes]] = [(True, ours.start())]
+    while flights[-1][1]:
+        from_client, records = flights[-1]
+        flights.append((not from_client, (meter if from_client else ours).feed(records)[0]))
+    for from_client, records in flights:
+        _ = opener.client(records) if from_client else opener.server(records)
+    sent = [ours.send(bytes([i])) for i in range(20)]
+    hurt = bytearray(sent[1])
+    hurt[-1] ^= 1
+    # Two in one piece, the first of them damaged.
+    (failed, data) = opener.client(bytes(hurt) + sent[2])
+    assert isinstance(failed, Failed)
+    assert (failed.code, data) == ("tls.bad_record", Data(b"\2"))
+    assert opener.client(sent[11]) == [Data(b"\x0b")], "eight are missing"
+    assert [type(event) for event in opener.client(sent[4])] == [Failed], "one from before"
+    assert opener.client(sent[13]) == [Data(b"\x0d")]
+    # The two sides themselves do not go on.
+    assert [type(event) for event in meter.feed(bytes(hurt) + sent[2])[1]] == [Failed]
+
+
 @twins
 @given(lines(), st.integers(1, 300))
 def test_the_twins_find_the_same(line: list[tuple[bool, bytes]], size: int) -> None:

@@ -494,8 +494,7 @@ def _tls_problem(failed: Failed, established: bool) -> Problem:
     if established:
         return Problem(
             "mep.tls_record",
-            "a TLS record cannot be deciphered: it is damaged, or one before it is missing; nothing more of its session "
-            "can be opened",
+            "a TLS record cannot be deciphered: it is damaged, or too many before it are missing; capture it again",
         )
     return Problem(
         "mep.tls_key",

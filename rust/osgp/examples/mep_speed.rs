@@ -1,6 +1,6 @@
 //! How fast one thread opens a capture of the MEP port, in clear and enciphered, with the right key as the second of two.
 //!
-//! `cargo run --release -p osgp --example mep_speed [MB]`
+//! `cargo run --release -p osgp --example mep_speed [MB [WORDS OF THE LINES WANTED]]`
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -36,9 +36,14 @@ fn on_cpu() -> Option<Duration> {
 
 fn main() {
     let size = std::env::args().nth(1).and_then(|mb| mb.parse().ok()).unwrap_or(100) * 1_000_000;
+    let wanted = std::env::args().nth(2).unwrap_or_default();
     let keys = [[2; 16], [1; 16]].map(|bytes| Key::new(&bytes).expect("16 bytes"));
     for (what, keys) in [("one key", &keys[1..]), ("the second of two keys", &keys[..]), ("a wrong key", &keys[..1])] {
         for (len, encrypt) in [(465, false), (465, true), (44, false), (44, true)] {
+            let case = format!("{what}, answers of {len} bytes, {}", if encrypt { "RC4" } else { "clear" });
+            if !case.contains(&wanted) {
+                continue;
+            }
             let (bytes, reads) = capture(&Key::new(&[1; 16]).expect("16 bytes"), size, len, encrypt);
             let options = ScanOptions {
                 input: "bench".into(),
@@ -54,8 +59,7 @@ fn main() {
             let images = found.map_or(0, |found| found.sessions.iter().map(|session| session.images.len()).sum());
             assert!(images == reads || images == 0 && what == "a wrong key");
             println!(
-                "{what}, answers of {len} bytes, {}: {:.0} MB in {seconds:.2} s, {:.0} MB/s",
-                if encrypt { "RC4" } else { "clear" },
+                "{case}: {:.0} MB in {seconds:.2} s, {:.0} MB/s",
                 bytes.len() as f64 / 1e6,
                 bytes.len() as f64 / 1e6 / seconds
             );

@@ -377,11 +377,11 @@ impl Reader {
     fn answer(&mut self, i: usize, body: &[u8]) -> Option<Message> {
         let newest = i + 1 == self.recent.len();
         let asked = self.recent.get_mut(i)?;
-        let answer = asked.exchange.read(body).ok().filter(|answer| answer.authentic)?;
+        let clear = asked.exchange.opened(body)?;
         self.signed = true;
         let mut message = answered(asked);
-        if asked.exchange.encrypted() {
-            message.deciphered = Some([&[answer.code], answer.data.as_slice()].concat().into());
+        if let Cow::Owned(clear) = clear {
+            message.deciphered = Some(clear.into());
         }
         message.repeated = asked.answer.as_deref() == Some(body);
         message.late = !newest;
@@ -617,8 +617,7 @@ fn tls_problem(failed: &tls::Problem, established: bool) -> Box<Problem> {
         tls::Problem::Alert(_) => problem("mep.tls_alert", failed.to_string()),
         tls::Problem::BadRecord | tls::Problem::Finished if established => problem(
             "mep.tls_record",
-            "a TLS record cannot be deciphered: it is damaged, or one before it is missing; nothing more of its session can be \
-             opened",
+            "a TLS record cannot be deciphered: it is damaged, or too many before it are missing; capture it again",
         ),
         tls::Problem::BadRecord | tls::Problem::Finished => problem(
             "mep.tls_key",

@@ -75,9 +75,11 @@ fn verify_digest(py: Python<'_>, key: &[u8], message: &[u8], given: &[u8], reque
 #[pyfunction]
 fn rc4<'py>(py: Python<'py>, key: &[u8], data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let mut cipher = legacy_rc4::Rc4::new(key).ok_or_else(|| PyValueError::new_err("a key of 1 to 256 bytes"))?;
-    let mut out = data.to_vec();
-    cipher.apply(&mut out);
-    Ok(PyBytes::new(py, &out))
+    PyBytes::new_with(py, data.len(), |out| {
+        out.copy_from_slice(data);
+        cipher.apply(out);
+        Ok(())
+    })
 }
 
 /// What a meter says to a request that none of its keys signs.

@@ -15,7 +15,8 @@ from .schedule import CLIENT_FINISHED, SERVER_FINISHED, Secrets, is_finished
 class TlsOpener:
     """One session, from its ClientHello on. Give it the records of both directions in the order they were sent.
 
-    `Established` says that both Finished messages fit; a handshake that follows needs an opener of its own.
+    `Established` says that both Finished messages fit; a handshake that follows needs an opener of its own. After that a
+    damaged record is a `Failed` and is left out, and some may be missing: the recording may lack what the two sides had.
     """
 
     def __init__(self, keys: Sequence[Key | bytes]) -> None:
@@ -24,8 +25,8 @@ class TlsOpener:
         Raises: SecurityError "security.key_length".
         """
         self._keys = [used_bytes(key) for key in keys]
-        self._client = Incoming(State.CLIENT_HELLO)
-        self._server = Incoming(State.SERVER_HELLO)
+        self._client = Incoming(State.CLIENT_HELLO, recorded=True)
+        self._server = Incoming(State.SERVER_HELLO, recorded=True)
         self._transcript = hashlib.sha384()
         self._randoms: dict[bool, bytes] = {}
         self._identity = b""
@@ -45,14 +46,18 @@ class TlsOpener:
         incoming = self._client if from_client else self._server
         if not self._over:
             incoming.feed(data)
-        try:
-            while not self._over and (item := incoming.next()) is not None:
+        while not self._over:
+            try:
+                item = incoming.next()
+                if item is None:
+                    break
                 event = self._alert(item.data) if item.kind == Kind.ALERT else self._take(item, from_client)
-                if event is not None:
-                    events.append(event)
-        except problems.Problem as problem:
-            events.append(problem.failed)
-            self._end()
+            except problems.Problem as problem:
+                event = problem.failed
+                if event.code != "tls.bad_record" or not incoming.pass_over():
+                    self._end()
+            if event is not None:
+                events.append(event)
         return events
 
     def _take(self, item: Item, from_client: bool) -> Event | None:

@@ -20,6 +20,8 @@ from . import problems
 HEADER: Final = 5
 VERSION: Final = 0x0303
 EXPLICIT: Final = 8
+#: So many records may be missing in a row where a recorded session is read on.
+AHEAD: Final = 8
 #: What protection adds to a record.
 OVERHEAD: Final = EXPLICIT + TAG
 #: The most clear text of a record.
@@ -98,8 +100,8 @@ class Protection:
     def __init__(self, key: bytes, salt: bytes) -> None:
         self._cipher, self._salt, self._sequence = AesGcm(key), salt, 0
 
-    def _header(self, kind: Kind, length: int) -> bytes:
-        return self._sequence.to_bytes(8, "big") + _header(kind, length)
+    def _header(self, kind: Kind, length: int, ahead: int = 0) -> bytes:
+        return (self._sequence + ahead).to_bytes(8, "big") + _header(kind, length)
 
     def seal(self, kind: Kind, data: bytes) -> bytes:
         """A protected record. The explicit nonce is the record's number, as the meter does it."""
@@ -108,15 +110,21 @@ class Protection:
         self._sequence += 1
         return _header(kind, len(sealed) + EXPLICIT) + nonce + sealed
 
-    def open(self, kind: Kind, fragment: bytes) -> bytes | None:
-        """The clear text; None if it was not made with this key and as the next record."""
+    def open(self, kind: Kind, fragment: bytes, ahead: int = 0) -> bytes | None:
+        """The clear text; None if it was not made with this key and as the next record, or with up to ``ahead`` between."""
         if len(fragment) < OVERHEAD:
             return None
         nonce, sealed = fragment[:EXPLICIT], fragment[EXPLICIT:]
-        clear = self._cipher.open(self._salt + nonce, sealed, self._header(kind, len(sealed) - TAG))
-        if clear is not None:
-            self._sequence += 1
-        return clear
+        for more in range(ahead + 1):
+            clear = self._cipher.open(self._salt + nonce, sealed, self._header(kind, len(sealed) - TAG, more))
+            if clear is not None:
+                self._sequence += more + 1
+                return clear
+        return None
+
+    def pass_over(self) -> None:
+        """Leave out a record."""
+        self._sequence += 1
 
 
 def emit(kind: Kind, data: bytes, protection: Protection | None = None) -> bytes:
@@ -136,10 +144,12 @@ def _header(kind: Kind, length: int) -> bytes:
 class Incoming:
     """One direction: bytes in any chunks to what they say, in the order that the protocol allows."""
 
-    __slots__ = ("_buffer", "_from_server", "_messages", "chosen", "protections", "state")
+    __slots__ = ("_ahead", "_buffer", "_from_server", "_messages", "chosen", "protections", "state")
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, recorded: bool = False) -> None:
+        """``recorded``: once the handshake is over, records may be missing that both sides had."""
         self.state = state
+        self._ahead = AHEAD if recorded else 0
         self._from_server = state == State.SERVER_HELLO
         #: The ways to decipher that may be right; the first record decides.
         self.protections: list[Protection] = []
@@ -151,6 +161,14 @@ class Incoming:
     def feed(self, data: bytes) -> None:
         """Take some bytes."""
         self._buffer += data
+
+    def pass_over(self) -> bool:
+        """Leave out a record that could not be deciphered, though the other side may have; False: nothing can come of it."""
+        may = self._ahead > 0 and self.state == State.OPEN
+        if may:
+            for protection in self.protections:
+                protection.pass_over()
+        return may
 
     def next(self) -> Item | None:
         """What comes next, or None where bytes are missing. Raises: Problem."""
@@ -229,8 +247,9 @@ class Incoming:
         return kind, self._opened(kind, fragment) if self.protections else fragment
 
     def _opened(self, kind: Kind, fragment: bytes) -> bytes:
+        ahead = self._ahead if self.state == State.OPEN else 0
         for i, protection in enumerate(self.protections):
-            clear = protection.open(kind, fragment)
+            clear = protection.open(kind, fragment, ahead)
             if clear is not None:
                 if len(self.protections) > 1:
                     self.protections, self.chosen = [protection], i

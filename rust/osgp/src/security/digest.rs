@@ -12,120 +12,132 @@
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::key::{Key, USED};
+use super::key::Key;
 
 /// Bytes of a digest.
 pub const SIZE: usize = 8;
 
 /// The digest under way: what a request leaves, its response goes on with.
-///
-/// The cells are the bytes of a number in the order in which they are filled, from the lowest: cell 7 is the first.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct State {
-    cells: u64,
-    step: usize,
+    cells: Cells,
+    /// Rounds of eight steps taken of the pass.
+    round: usize,
+    /// Bytes that do not fill a round yet.
+    waiting: [u8; SIZE],
+    waits: usize,
 }
 
-/// A byte in each of the eight places.
-const fn each(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; SIZE])
+/// The eight cells in the order in which they are filled, cell 7 first: those at even places and those at odd ones, each in
+/// 16 bits, so that sums do not run into a neighbour.
+#[derive(Clone, Copy, Zeroize)]
+struct Cells {
+    even: u64,
+    odd: u64,
+}
+
+/// Four numbers of 16 bits.
+const fn lanes(all: [u16; 4]) -> u64 {
+    all[0] as u64 | (all[1] as u64) << 16 | (all[2] as u64) << 32 | (all[3] as u64) << 48
+}
+
+/// The same number in each lane.
+const fn each(number: u16) -> u64 {
+    lanes([number; 4])
 }
 
 /// The numbers of the cells.
-const NUMBERS: u64 = u64::from_le_bytes([7, 6, 5, 4, 3, 2, 1, 0]);
-/// Bit n in place n.
-const DIAGONAL: u64 = u64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]);
-/// A whole pass of zeros, of the longest key.
-const ZEROS: [u8; (USED + USED / 2) * 8] = [0; (USED + USED / 2) * 8];
+const NUMBERS: Cells = Cells { even: lanes([7, 5, 3, 1]), odd: lanes([6, 4, 2, 0]) };
+/// The key's bit for each place.
+const BITS: Cells = Cells { even: lanes([1, 4, 16, 64]), odd: lanes([2, 8, 32, 128]) };
 
-/// The sums of the bytes in each place.
-fn sums(a: u64, b: u64) -> u64 {
-    (a & each(0x7F)).wrapping_add(b & each(0x7F)) ^ (a ^ b) & each(0x80)
+/// Cells rotated as the key's bits say: to the left, or to the right and with the sign turned. What stands above the low
+/// eight bits of a lane means nothing.
+///
+/// Nothing overflows its lane, so nothing is checked: this is half the work of reading a capture.
+#[inline(always)]
+fn turned(cells: u64, numbers: u64, bits: u64, key: u64) -> u64 {
+    let left_ones = ((key & bits).wrapping_add(each(0x7FFF)) >> 15 & each(1)).wrapping_mul(0xFFFF);
+    let mixed = cells.wrapping_add(numbers) & each(0xFF) ^ each(0xFF);
+    let left = mixed << 1 | mixed >> 7 & each(1);
+    let right = each(0x100).wrapping_sub((mixed << 8 | mixed) >> 1 & each(0xFF));
+    right ^ (left ^ right) & left_ones
+}
+
+impl Cells {
+    /// Eight steps, which use the eight bits of one byte of the key and go once round the cells. Each cell is a sum with the
+    /// one before it, so all of them are running sums: a product with 1s gives those of four lanes.
+    #[inline(always)]
+    fn round(self, key: u8, data: u64) -> Self {
+        let key = u64::from(key).wrapping_mul(each(1));
+        let last = self.odd >> 48;
+        let (even_data, odd_data) = ((data & each(0xFF)).wrapping_add(last), data >> 8 & each(0xFF));
+        let even = turned(self.even, NUMBERS.even, BITS.even, key).wrapping_add(even_data).wrapping_mul(each(1));
+        let odd = turned(self.odd, NUMBERS.odd, BITS.odd, key).wrapping_add(odd_data).wrapping_mul(each(1));
+        Self { even: even.wrapping_add(odd << 16) & each(0xFF), odd: even.wrapping_add(odd) & each(0xFF) }
+    }
 }
 
 impl State {
     /// Nothing taken yet.
     pub(crate) fn new() -> Self {
-        Self { cells: 0, step: 0 }
+        Self { cells: Cells { even: 0, odd: 0 }, round: 0, waiting: [0; SIZE], waits: 0 }
     }
 
-    /// Steps of a pass: the bits of the key one and a half times, of six bytes once.
+    /// Rounds of a pass: the bytes of the key one and a half times, of six bytes once.
     fn pass(key: &[u8]) -> usize {
-        if key.len() == 6 { 48 } else { (key.len() + key.len() / 2) * 8 }
+        if key.len() == 6 { 6 } else { key.len() + key.len() / 2 }
     }
 
     /// Take some bytes.
-    pub(crate) fn absorb(&mut self, key: &Key, data: &[u8]) {
+    pub(crate) fn absorb(&mut self, key: &Key, mut data: &[u8]) {
         let key = key.bytes();
-        // Part of a round of the cells, then whole ones.
-        let lead = data.len().min((SIZE - self.step % SIZE) % SIZE);
-        let (lead, rest) = data.split_at(lead);
-        self.part(key, lead);
-        let (rounds, tail) = rest.as_chunks::<SIZE>();
-        for round in rounds {
-            self.cells = self.round(key, *round);
-            self.advance(key, SIZE);
+        if self.waits > 0 {
+            let (lead, rest) = data.split_at(data.len().min(SIZE - self.waits));
+            self.waiting[self.waits..].iter_mut().zip(lead).for_each(|(to, from)| *to = *from);
+            self.waits += lead.len();
+            data = rest;
+            if self.waits < SIZE {
+                return;
+            }
+            self.waits = 0;
+            self.rounds(key, &[self.waiting]);
         }
-        self.part(key, tail);
+        let (whole, rest) = data.as_chunks();
+        self.rounds(key, whole);
+        self.waiting.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.waits = rest.len();
     }
 
-    /// Less than a round, within one.
-    fn part(&mut self, key: &[u8], data: &[u8]) {
-        if data.is_empty() {
-            return;
+    fn rounds(&mut self, key: &[u8], data: &[[u8; SIZE]]) {
+        let pass = Self::pass(key);
+        let (mut cells, mut round) = (self.cells, self.round);
+        for bytes in data {
+            let at = if round < key.len() { round } else { round - key.len() };
+            cells = cells.round(key[at], u64::from_le_bytes(*bytes));
+            round += 1;
+            if round == pass {
+                round = 0;
+            }
         }
-        let first = self.step % SIZE;
-        let mut bytes = [0; SIZE];
-        bytes.iter_mut().skip(first).zip(data).for_each(|(to, from)| *to = *from);
-        // The sums of a round go on from the cell before it: from what this part's first cell follows.
-        let last = self.cells.to_le_bytes()[(first + SIZE - 1) % SIZE];
-        let turned = self.turned(key);
-        let mut cells = self.cells.to_le_bytes();
-        let mut before = last;
-        for i in first..(first + data.len()).min(SIZE) {
-            before = before.wrapping_add(bytes[i]).wrapping_add(turned.to_le_bytes()[i]);
-            cells[i] = before;
-        }
-        self.cells = u64::from_le_bytes(cells);
-        self.advance(key, data.len());
-    }
-
-    /// Every cell, rotated as the key's bits say: to the left, or to the right and with its sign turned.
-    fn turned(&self, key: &[u8]) -> u64 {
-        let at = self.step / SIZE;
-        let bits = each(key[if at < key.len() { at } else { at - key.len() }]) & DIAGONAL;
-        let left_ones = ((bits + each(0x7F)) >> 7 & each(1)) * 0xFF;
-        let mixed = !sums(self.cells, NUMBERS);
-        let left = mixed << 1 & each(0xFE) | mixed >> 7 & each(1);
-        let right = mixed >> 1 & each(0x7F) | (mixed & each(1)) << 7;
-        left & left_ones | sums(!right, each(1)) & !left_ones
-    }
-
-    /// Eight steps, which use the eight bits of one byte of the key and go once round the cells. Each cell is a sum with the
-    /// one before it, so all of them are running sums.
-    fn round(&self, key: &[u8], data: [u8; SIZE]) -> u64 {
-        let mut out = sums(u64::from_le_bytes(data), self.turned(key));
-        out = sums(out, out << 8);
-        out = sums(out, out << 16);
-        out = sums(out, out << 32);
-        sums(out, (self.cells >> 56) * each(1))
-    }
-
-    fn advance(&mut self, key: &[u8], steps: usize) {
-        self.step += steps;
-        if self.step == Self::pass(key) {
-            self.step = 0;
-        }
+        (self.cells, self.round) = (cells, round);
     }
 
     /// The digest of what was taken, after zeros up to the end of the pass; `empty`: the last part was, and takes a pass.
     pub(crate) fn finish(mut self, key: &Key, empty: bool) -> [u8; SIZE] {
-        let zeros = match self.step {
-            0 if !empty => 0,
-            step => Self::pass(key.bytes()) - step,
-        };
-        self.absorb(key, &ZEROS[..zeros]);
-        let mut cells = self.cells.to_le_bytes();
+        let key = key.bytes();
+        let begun = self.waits > 0;
+        if begun {
+            self.waiting[self.waits..].fill(0);
+            self.rounds(key, &[self.waiting]);
+        }
+        if self.round > 0 || empty && !begun {
+            for round in self.round..Self::pass(key) {
+                let at = if round < key.len() { round } else { round - key.len() };
+                self.cells = self.cells.round(key[at], 0);
+            }
+        }
+        let mut cells = (self.cells.even | self.cells.odd << 8).to_le_bytes();
         cells.reverse();
         cells
     }

@@ -15,9 +15,11 @@ const CONSTANT: [u8; USED] =
     [0x38, 0x8B, 0x8F, 0xBC, 0x36, 0xA8, 0x55, 0x85, 0x87, 0xAF, 0xC9, 0x0F, 0xB2, 0x3A, 0x3B, 0x99];
 
 /// The cipher: the same call enciphers and deciphers, and goes on where the last one ended.
+///
+/// Bytes in words: a processor that stores one reads it back sooner.
 #[derive(Clone)]
 pub struct Rc4 {
-    state: [u8; 256],
+    state: [u32; 256],
     i: u8,
     j: u8,
 }
@@ -37,44 +39,68 @@ impl Rc4 {
         if let Ok(whole) = key.try_into() {
             return Some(Self::keyed_whole(whole));
         }
-        (1..=256).contains(&key.len()).then(|| Self::keyed(key))
+        (1..=256).contains(&key.len()).then(|| Self::keyed(key.iter().copied().cycle()))
     }
 
-    fn keyed(key: &[u8]) -> Self {
-        let mut state: [u8; 256] = std::array::from_fn(|i| i as u8);
-        let mut j = 0u8;
-        for (i, byte) in (0..256).zip(key.iter().cycle()) {
-            j = j.wrapping_add(state[i]).wrapping_add(*byte);
-            state.swap(i, usize::from(j));
+    fn keyed(key: impl Iterator<Item = u8>) -> Self {
+        let mut state: [u32; 256] = std::array::from_fn(|i| i as u32);
+        let mut walk = Walk { state: &mut state, j: 0, a: 0 };
+        for (i, byte) in (0..=255).zip(key) {
+            walk.swap(i, byte);
         }
         Self { state, i: 0, j: 0 }
     }
 
     /// The same with a key of the usual length, which divides the state's.
     fn keyed_whole(key: &[u8; USED]) -> Self {
-        let mut state: [u8; 256] = std::array::from_fn(|i| i as u8);
-        let mut j = 0u8;
-        for i in 0..256 {
-            j = j.wrapping_add(state[i]).wrapping_add(key[i % USED]);
-            state.swap(i, usize::from(j));
-        }
-        Self { state, i: 0, j: 0 }
+        Self::keyed((0..).map(|i: usize| key[i % USED]))
     }
 
     /// Encipher or decipher the next bytes in place.
     pub fn apply(&mut self, data: &mut [u8]) {
-        // In registers: each step waits for the one before.
-        let (mut i, mut j) = (self.i, self.j);
-        for byte in data {
+        let mut i = self.i.wrapping_add(1);
+        let a = self.state[usize::from(i)];
+        let mut walk = Walk { state: &mut self.state, j: self.j, a };
+        let mut next = || {
+            let at = walk.swap(i, 0);
             i = i.wrapping_add(1);
-            let a = self.state[usize::from(i)];
-            j = j.wrapping_add(a);
-            let b = self.state[usize::from(j)];
-            self.state[usize::from(i)] = b;
-            self.state[usize::from(j)] = a;
-            *byte ^= self.state[usize::from(a.wrapping_add(b))];
+            walk.state[usize::from(at)] as u8
+        };
+        // Whole words at a time touch the data seldom.
+        let (words, rest) = data.as_chunks_mut::<8>();
+        for word in words {
+            let stream: [u8; 8] = std::array::from_fn(|_| next());
+            *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(stream)).to_ne_bytes();
         }
-        (self.i, self.j) = (i, j);
+        for byte in rest {
+            *byte ^= next();
+        }
+        self.j = walk.j;
+        self.i = i.wrapping_sub(1);
+    }
+}
+
+/// A walk along the state, in registers. `a` is the cell of the next step, read before this step stores two cells: else each
+/// step would wait for the stores of the one before, which mostly went elsewhere.
+struct Walk<'s> {
+    state: &'s mut [u32; 256],
+    j: u8,
+    a: u32,
+}
+
+impl Walk<'_> {
+    /// Swap cell `i` with the one that it and `more` lead to. Gives the sum of the two.
+    #[inline(always)]
+    fn swap(&mut self, i: u8, more: u8) -> u8 {
+        let a = self.a;
+        self.j = self.j.wrapping_add(a as u8).wrapping_add(more);
+        let b = self.state[usize::from(self.j)];
+        let following = i.wrapping_add(1);
+        let ahead = self.state[usize::from(following)];
+        self.state[usize::from(i)] = b;
+        self.state[usize::from(self.j)] = a;
+        self.a = if self.j == following { a } else { ahead };
+        a.wrapping_add(b) as u8
     }
 }
 
@@ -91,7 +117,7 @@ pub(crate) struct Secret([u8; USED]);
 impl Secret {
     pub(crate) fn new(key: &Key) -> Self {
         let mut secret = Self(CONSTANT);
-        Rc4::keyed(key.bytes()).apply(&mut secret.0);
+        Rc4::keyed(key.bytes().iter().copied().cycle()).apply(&mut secret.0);
         secret
     }
 }

@@ -10,10 +10,10 @@
 //! nothing to the digest: the two digests are equal then, and the response proves little. Source: MEP guide pp. 10-13, 15-17,
 //! 249-257; the length field is written here and read by `wire::mep`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
 use super::digest::{SIZE as DIGEST, State};
 use super::key::Key;
@@ -186,15 +186,14 @@ impl KeyRing {
         let (key, secret) = self.keys.get(which)?;
         let mut clear = sent.to_vec();
         let cipher = enciphered.then(|| {
-            let mut cipher = cipher_of(secret, seal);
+            let mut cipher = Box::new(cipher_of(secret, seal));
             cipher.apply(&mut clear);
             cipher
         });
         let mut state = State::new();
         state.absorb(key, &clear);
         if !bool::from(state.clone().finish(key, false).ct_eq(seal)) {
-            clear.zeroize();
-            return None;
+            return None; // no key in it, nor sense
         }
         Some(Exchange { key: key.clone(), state, signed: clear, cipher, message: message(sent, seal), which })
     }
@@ -213,7 +212,8 @@ pub struct Exchange {
     /// The digest as the request leaves it.
     state: State,
     signed: Vec<u8>,
-    cipher: Option<Rc4>,
+    /// Apart: it is large, and most exchanges are in clear.
+    cipher: Option<Box<Rc4>>,
     message: Vec<u8>,
     which: usize,
 }
@@ -226,7 +226,7 @@ impl Exchange {
         let mut state = State::new();
         state.absorb(key, &signed);
         let seal = state.clone().finish(key, false);
-        let mut cipher = encrypt.then(|| message_cipher(key, &seal));
+        let mut cipher = encrypt.then(|| Box::new(message_cipher(key, &seal)));
         let mut sent = signed.clone();
         if let Some(cipher) = &mut cipher {
             cipher.apply(&mut sent);
@@ -275,13 +275,10 @@ impl Exchange {
 
     /// Read the answer. `body`: the message without its length field. May be called again after noise.
     pub fn read(&self, body: &[u8]) -> Result<Answer, Problem> {
-        if let Some((sent, seal)) = body.split_last_chunk::<DIGEST>() {
-            let clear = self.applied(sent);
-            if let Some((&code, data)) = clear.split_first()
-                && bool::from(self.answered(&clear).ct_eq(seal))
-            {
-                return Ok(Answer { code, data: data.to_vec(), authentic: true });
-            }
+        if let Some(clear) = self.opened(body)
+            && let Some((&code, data)) = clear.split_first()
+        {
+            return Ok(Answer { code, data: data.to_vec(), authentic: true });
         }
         const WITH_DIGEST: usize = 1 + DIGEST;
         match (body.len(), body.first()) {
@@ -291,6 +288,16 @@ impl Exchange {
             (len, _) if len < WITH_DIGEST => Err(Problem::AnswerLength { len }),
             (len, _) => Err(Problem::AnswerDigest { len }),
         }
+    }
+
+    /// Code and data of an answer whose digest fits, in clear; None: it is not that. `body` as for [`Exchange::read`].
+    pub(crate) fn opened<'a>(&self, body: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let (sent, seal) = body.split_last_chunk::<DIGEST>()?;
+        let clear = match self.cipher {
+            Some(_) => Cow::Owned(self.applied(sent)),
+            None => Cow::Borrowed(sent),
+        };
+        (!clear.is_empty() && bool::from(self.answered(&clear).ct_eq(seal))).then_some(clear)
     }
 
     /// The digest of an answer.
@@ -303,16 +310,18 @@ impl Exchange {
     fn applied(&self, bytes: &[u8]) -> Vec<u8> {
         let mut out = bytes.to_vec();
         // A copy goes on: an answer that was noise must not spoil the state for the right one.
-        if let Some(mut cipher) = self.cipher.clone() {
-            cipher.apply(&mut out);
+        if let Some(cipher) = &self.cipher {
+            Rc4::clone(cipher).apply(&mut out);
         }
         out
     }
 }
 
+/// A key may have been in it. Wiped at once and not byte by byte: there is one for every message.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.signed.zeroize();
+        self.signed.fill(0);
+        zeroize::optimization_barrier(&self.signed);
     }
 }
 

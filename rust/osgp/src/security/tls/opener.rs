@@ -13,7 +13,9 @@ use crate::security::key::Key;
 
 /// One session, from its ClientHello on. Give it the records of both directions in the order they were sent.
 ///
-/// [`Event::Established`] says that both Finished messages fit; a handshake that follows needs an opener of its own.
+/// [`Event::Established`] says that both Finished messages fit; a handshake that follows needs an opener of its own. After
+/// that a damaged record is an [`Event::Failed`] and is left out, and some may be missing: the recording may lack what the
+/// two sides had.
 pub struct Opener {
     keys: Vec<Key>,
     client: Incoming,
@@ -31,8 +33,8 @@ impl Opener {
     pub fn new(keys: Vec<Key>) -> Self {
         Self {
             keys,
-            client: Incoming::new(State::ClientHello),
-            server: Incoming::new(State::ServerHello),
+            client: Incoming::recorded(State::ClientHello),
+            server: Incoming::recorded(State::ServerHello),
             transcript: Sha384::new(),
             client_random: None,
             server_random: None,
@@ -69,7 +71,9 @@ impl Opener {
                 Err(problem) => Err(problem),
             };
             events.extend(event.unwrap_or_else(|problem| {
-                self.end();
+                if problem != Problem::BadRecord || !self.side(from_client).pass_over() {
+                    self.end();
+                }
                 Some(Event::Failed(problem))
             }));
         }

@@ -26,6 +26,8 @@ pub(super) const KEY: usize = 32;
 pub(super) const SALT: usize = 4;
 const EXPLICIT: usize = 8;
 const TAG: usize = 16;
+/// So many records may be missing in a row where a recorded session is read on.
+const AHEAD: u64 = 8;
 
 /// What a record or a handshake message is. Handshake messages have the number that they are sent with; records another
 /// 0x100, as their types would be mixed up with those.
@@ -142,9 +144,9 @@ impl Protection {
         nonce
     }
 
-    fn covered(&self, of: u16, len: usize) -> [u8; 8 + HEADER] {
+    fn covered(sequence: u64, of: u16, len: usize) -> [u8; 8 + HEADER] {
         let mut covered = [0; 8 + HEADER];
-        covered[..8].copy_from_slice(&self.sequence.to_be_bytes());
+        covered[..8].copy_from_slice(&sequence.to_be_bytes());
         covered[8..].copy_from_slice(&header(of, len));
         covered
     }
@@ -156,23 +158,26 @@ impl Protection {
         let mut record = [header(of, data.len() + OVERHEAD).as_slice(), &explicit, data].concat();
         let nonce = Nonce::from(self.nonce(explicit));
         let clear = record.get_mut(HEADER + EXPLICIT..)?;
-        let tag = self.cipher.encrypt_inout_detached(&nonce, &self.covered(of, data.len()), clear.into()).ok()?;
+        let tag = self.cipher.encrypt_inout_detached(&nonce, &Self::covered(self.sequence, of, data.len()), clear.into()).ok()?;
         record.extend_from_slice(&tag);
         self.sequence = next;
         Some(record)
     }
 
-    /// The clear text; None if it was not made with this key and as the next record.
-    fn open(&mut self, of: u16, fragment: &[u8]) -> Option<Vec<u8>> {
+    /// The clear text; None if it was not made with this key and as the next record, or with up to `ahead` between.
+    fn open(&mut self, of: u16, fragment: &[u8], ahead: u64) -> Option<Vec<u8>> {
         let (explicit, sealed) = fragment.split_first_chunk::<EXPLICIT>()?;
         let (sent, tag) = sealed.split_last_chunk::<TAG>()?;
-        let next = self.sequence.checked_add(1)?;
-        let mut clear = sent.to_vec();
-        let nonce = Nonce::from(self.nonce(*explicit));
-        let (covered, tag) = (self.covered(of, sent.len()), Tag::from(*tag));
-        self.cipher.decrypt_inout_detached(&nonce, &covered, clear.as_mut_slice().into(), &tag).ok()?;
-        self.sequence = next;
-        Some(clear)
+        let (nonce, tag) = (Nonce::from(self.nonce(*explicit)), Tag::from(*tag));
+        (0..=ahead).find_map(|more| {
+            let sequence = self.sequence.checked_add(more)?;
+            let next = sequence.checked_add(1)?;
+            let mut clear = sent.to_vec();
+            let covered = Self::covered(sequence, of, sent.len());
+            self.cipher.decrypt_inout_detached(&nonce, &covered, clear.as_mut_slice().into(), &tag).ok()?;
+            self.sequence = next;
+            Some(clear)
+        })
     }
 }
 
@@ -203,6 +208,8 @@ pub(super) struct Incoming {
     pub(super) protections: Vec<Protection>,
     /// Which of them it was.
     pub(super) chosen: usize,
+    /// Records that may be missing once the handshake is over: in a session that is read from a recording.
+    ahead: u64,
     from_server: bool,
     buffer: Vec<u8>,
     used: usize,
@@ -215,11 +222,26 @@ impl Incoming {
             state,
             protections: Vec::new(),
             chosen: 0,
+            ahead: 0,
             from_server: state == State::ServerHello,
             buffer: Vec::new(),
             used: 0,
             messages: Vec::new(),
         }
+    }
+
+    /// The same for a recording, which may lack what both sides had.
+    pub(super) fn recorded(state: State) -> Self {
+        Self { ahead: AHEAD, ..Self::new(state) }
+    }
+
+    /// Leave out a record that could not be deciphered, though the other side may have; false where nothing can come of it.
+    pub(super) fn pass_over(&mut self) -> bool {
+        let may = self.ahead > 0 && self.state == State::Open;
+        if may {
+            self.protections.iter_mut().for_each(|p| p.sequence = p.sequence.saturating_add(1));
+        }
+        may
     }
 
     /// Take some bytes.
@@ -296,11 +318,16 @@ impl Incoming {
         }
         let Some(fragment) = rest.get(HEADER..HEADER + size) else { return Ok(None) };
         let of = 0x100 + u16::from(of);
+        let end = self.used + HEADER + size;
         let clear = match self.protections.as_mut_slice() {
             [] => fragment.to_vec(),
             several => {
-                let opened = several.iter_mut().enumerate().find_map(|(i, p)| Some((i, p.open(of, fragment)?)));
-                let (i, clear) = opened.ok_or(Problem::BadRecord)?;
+                let ahead = if self.state == State::Open { self.ahead } else { 0 };
+                let opened = several.iter_mut().enumerate().find_map(|(i, p)| Some((i, p.open(of, fragment, ahead)?)));
+                let Some((i, clear)) = opened else {
+                    self.used = end;
+                    return Err(Problem::BadRecord);
+                };
                 if self.protections.len() > 1 {
                     self.protections.swap(0, i);
                     self.protections.truncate(1);
@@ -309,7 +336,7 @@ impl Incoming {
                 clear
             }
         };
-        self.used += HEADER + size;
+        self.used = end;
         Ok(Some((of, clear)))
     }
 }
