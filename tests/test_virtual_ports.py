@@ -11,7 +11,7 @@ import osgp_fast as osgp
 import pytest
 from osgp_fast.session import Connection, Data, MepConnection, MepMode, Read, RefusalCode, Role, dialogue
 from osgp_fast.transport import Line, MemoryPort, MepLine, VirtualClock, Wire
-from osgp_fast.virtual import MeterHandler, Visits, machine, mep_machine
+from osgp_fast.virtual import MeterConfig, MeterHandler, Visits, machine
 from test_meter_mep import MAK, SNAPSHOTS, Bench, plain
 
 MK = b"MK-of-virtual-meter!"
@@ -125,7 +125,7 @@ def test_what_was_not_out_when_the_port_was_taken_is_lost() -> None:
 
 def test_visits_are_the_same_for_the_same_seed() -> None:
     def times(seed: int) -> list[tuple[float, bool]]:
-        visits, found, before = Visits(seed), [], False
+        visits, found, before = Visits(MeterConfig(seed=seed)), [], False
         for tenth in range(36_000):
             now = 500 + tenth / 10
             if visits.away(now) != before:
@@ -145,11 +145,10 @@ def test_visits_are_the_same_for_the_same_seed() -> None:
 
 @pytest.mark.parametrize("security", ["rc4", "tls"])
 def test_the_tasks_in_spite_of_visits(security: str) -> None:
-    """At 9600 bit/s the tasks take minutes, and the port is taken away in the middle of them."""
+    """At 9600 bit/s the tasks take most of a minute, and the port is taken away in the middle of them."""
     bench = Both("3.50")
-    visits = bench.machine.visits = Visits(5)
+    visits = bench.machine.visits = Visits(bench.meter.config, pause_s=(4.0, 12.0))
     with bench.open(security, out=Wire(paced=True), back=Wire(paced=True)) as live:
-        began = bench.clock.now
         kinds = {
             "meters": live.meters(),
             "registers": live.registers(SNAPSHOTS),
@@ -166,15 +165,15 @@ def test_the_tasks_in_spite_of_visits(security: str) -> None:
             assert rows
             assert list(result.rejects) == []
         assert live.clock().utc.timestamp() == bench.meter.start
-        assert visits.begun > 2 * (bench.clock.now - began) / 120
-        assert live._line.connection.counts.sent_again > 0
+        assert visits.begun >= 4
+        assert live._line.connection.counts.sent_again >= 8
 
 
 def test_visits_that_are_too_long_are_told() -> None:
     """Whatever is under way ends with the right rows or with an error that has a name."""
     named = set()
     bench = Both("3.50")
-    visits = bench.machine.visits = Visits(3, pause_s=(1.0, 8.0), lasting_s=(5.0, 60.0))
+    visits = bench.machine.visits = Visits(bench.meter.config, pause_s=(1.0, 8.0), lasting_s=(5.0, 60.0))
     with bench.open("rc4") as live:
         while "meter.stopped" not in named or not named & {"mep.outcome_unknown", "line.silent"}:
             assert visits.begun < 500
@@ -193,9 +192,8 @@ def test_visits_that_are_too_long_are_told() -> None:
 
 
 def test_visits_need_a_shared_port() -> None:
-    bench = Bench("4.30")
     with pytest.raises(osgp.UsageError) as caught:
-        mep_machine(bench.handler, entropy=bytes, visits=Visits(1))
+        Visits(Bench("4.30").meter.config)
     assert caught.value.code == "virtual.fault"
     assert "4.0" in caught.value.hint
 

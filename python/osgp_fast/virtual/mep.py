@@ -319,18 +319,8 @@ def mep_machine(
 
     ``entropy`` gives so many fresh random bytes (`os.urandom`); ``mode`` AUTO takes digest and RC4 as well as TLS, TLS
     requires it, RC4 and CLEAR know no TLS; ``sequence`` is the sequence number used last (None: a random one);
-    ``visits`` are optical sessions of somebody else, which take the port away before firmware 4.0.
-
-    Raises: UsageError "virtual.fault" for visits at a later firmware.
+    ``visits`` are optical sessions of somebody else, which take the port away.
     """
-    firmware = handler.meter.config.firmware
-    if visits is not None and firmware.gen4:
-        raise UsageError(
-            "virtual.fault",
-            f"no optical session takes the MEP port away with firmware {firmware}, which has a UART for each port",
-            "choose a firmware below 4.0 for shared-port, or leave it out",
-            got=str(firmware),
-        )
     keys = handler.meter.config.keys
     port = MepPort(
         keys={MepAccess.ADVANCED: keys.mak, MepAccess.BASIC: keys.mbk},

@@ -9,6 +9,9 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
+from ..errors import UsageError
+from .config import MeterConfig
+
 #: The next optical session begins so long after the one before, at least and at most: every minute or so. Ours.
 PAUSE_S: Final = (20.0, 90.0)
 #: For so long it has the port: longer than a client repeats a request, shorter than it takes a meter for gone. Ours.
@@ -20,17 +23,26 @@ class Visits:
 
     All times are seconds of the clock on which the machine is driven, not of the meter, for it is the line that is bad and a
     client waits by its own clock. They count from the first question; the first visit begins at a random time up to the
-    longest pause. ``pause_s`` and ``lasting_s`` are the shortest and the longest.
+    longest pause. ``config`` is the meter's; ``pause_s`` and ``lasting_s`` are the shortest and the longest.
+
+    Raises: UsageError "virtual.fault" where the meter has a UART for each port.
     """
 
     def __init__(
         self,
-        seed: int,
+        config: MeterConfig,
         *,
         pause_s: tuple[float, float] = PAUSE_S,
         lasting_s: tuple[float, float] = LASTING_S,
     ) -> None:
-        self._random = Random(f"{seed} optical sessions")
+        if config.firmware.gen4:
+            raise UsageError(
+                "virtual.fault",
+                f"no optical session takes the MEP port of firmware {config.firmware} away: each port has a UART of its own",
+                "choose a firmware below 4.0 for shared-port, or leave it out",
+                got=str(config.firmware),
+            )
+        self._random = Random(f"{config.seed} optical sessions")
         self._pause_s = pause_s
         self._lasting_s = lasting_s
         self._from: float | None = None
