@@ -12,7 +12,7 @@ import pytest
 from osgp_fast.session import Connection, Data, MepConnection, MepMode, Read, RefusalCode, Role, dialogue
 from osgp_fast.transport import Line, MemoryPort, MepLine, VirtualClock, Wire
 from osgp_fast.virtual import MeterConfig, MeterHandler, Visits, machine
-from test_meter_mep import MAK, SNAPSHOTS, Bench, plain
+from test_meter_mep import MAK, SNAPSHOTS, START, Bench, plain
 
 MK = b"MK-of-virtual-meter!"
 pytestmark = pytest.mark.filterwarnings("ignore::osgp_fast.meter.InsecureMepWarning")
@@ -164,14 +164,14 @@ def test_the_tasks_in_spite_of_visits(security: str) -> None:
             assert rows == bench.truth(what, live.label), what
             assert rows
             assert list(result.rejects) == []
-        assert live.clock().utc.timestamp() == bench.meter.start
+        assert live.clock().utc == START
         assert visits.begun >= 4
         assert live._line.connection.counts.sent_again >= 8
 
 
 def test_visits_that_are_too_long_are_told() -> None:
     """Whatever is under way ends with the right rows or with an error that has a name."""
-    named = set()
+    named: set[str] = set()
     bench = Both("3.50")
     visits = bench.machine.visits = Visits(bench.meter.config, pause_s=(1.0, 8.0), lasting_s=(5.0, 60.0))
     with bench.open("rc4") as live:
