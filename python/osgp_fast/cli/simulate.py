@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import TransportError, UsageError
 
 if TYPE_CHECKING:
-    from ..session import Machine
-    from ..transport import Port
-    from ..virtual import MepMachine, MepMeterHandler, MeterConfig, MeterHandler
-    from ..virtual.faults import Badness
+    from ..virtual import MeterConfig
 
-__all__ = ["simulate"]
+__all__ = ["Options", "simulate"]
 
-#: What a meter's MEP client may be told while the port stands on MEP: a length and made-up bytes, and an alert.
-_MEP_MESSAGES = (bytes.fromhex("000c0005a1b2c3d4e5f60718293a"), b"\0\0")
 _SPEEDS = (300, 600, 1200, 2400, 4800, 9600, 14_400, 19_200, 28_800, 38_400, 57_600)
 
 
@@ -38,6 +28,9 @@ Examples:
   osgp-fast simulate --pty --baud 9600            as a serial device, as slow as a real one
   osgp-fast simulate --fault loss=5%,flip=1%,shared-port --firmware 3.10
   osgp-fast simulate --mep --mak 00112233445566778899aabbccddeeff      its MEP port: mep:socket://...
+  osgp-fast simulate --mep --also mep2 --firmware 4.30      both of its MEP ports
+  osgp-fast simulate --mep --also optical         MEP and optical port; an optical session takes MEP away
+  osgp-fast simulate --mep --fault shared-port    the same, by somebody who reads it now and then
   osgp-fast simulate --config meter.toml --trace session.log
   osgp-fast simulate --dump dump/ --meters 100 --days 60 --truth dump.truth.json
 """
@@ -61,9 +54,16 @@ Examples:
     help="With --mep: which of its MEP ports, 1 (the default) or, from firmware 4.0 on, 2.",
 )
 @click.option(
+    "--also",
+    type=click.Choice(["optical", "mep", "mep2"]),
+    multiple=True,
+    help="Serve this port of the meter, too, and say so in a line of its own: its name and what a client opens. "
+    "Several times for several ports; mep2 is the second MEP port of firmware 4.0 and later.",
+)
+@click.option(
     "--security",
     type=click.Choice(["auto", "tls", "rc4"]),
-    help="With --mep: take digest and RC4 as well as TLS (auto, the default), require TLS, or know no TLS.",
+    help="With a MEP port: take digest and RC4 as well as TLS (auto, the default), require TLS, or know no TLS.",
 )
 @click.option("--mak", help="Its advanced key of the MEP port (MAK), in hex.")
 @click.option("--mbk", help="Its basic key of the MEP port (MBK), in hex.")
@@ -77,8 +77,13 @@ Examples:
 )
 @click.option("--fault", default="", help="A bad line: loss=5%,flip=1%,cut=1%,delay=2%,refuse=1%,shared-port ...")
 @click.option("--echo", is_flag=True, help="Who writes hears itself, as with some optical heads.")
-@click.option("--once", is_flag=True, help="End after the first client (TCP) or session (--pty).")
-@click.option("--trace", type=click.Path(dir_okay=False), help="Write down what passes, as a log that decode reads.")
+@click.option("--once", is_flag=True, help="End after the first client (TCP) or session (--pty) of the main port.")
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False),
+    help="Write down what passes, as a log that decode reads; what passes at a port of --also, into a file beside it: "
+    "with session.log session.mep2.log.",
+)
 @click.option(
     "--dump", type=click.Path(), help="Do not listen: write a dump of meters, a new directory or a .tar file."
 )
@@ -91,7 +96,8 @@ def simulate(ctx: click.Context, /, **given: object) -> None:
 
     Prints one line, the URL or device to connect to, and then serves one client after the other until Ctrl-C. Its load
     profile, events and registers advance with its clock. With --mep it is the meter's MEP port, which clients open with
-    mep: before that line. With --dump it writes dumps of any size instead.
+    mep: before that line. With --also it serves further ports of the same meter at the same time, and prints a line for
+    each: "mep2 mep:socket://127.0.0.1:40124". With --dump it writes dumps of any size instead.
     """
     options = Options(**given)  # type: ignore[arg-type]
     config = options.meter_config()
@@ -100,8 +106,10 @@ def simulate(ctx: click.Context, /, **given: object) -> None:
         return
     if options.truth is not None:
         raise UsageError("usage.truth", "--truth belongs to --dump", "give both")
+    from .serving import serve
+
     try:
-        _serve(options, config)
+        serve(options, config)
     except KeyboardInterrupt:
         pass
     except TransportError as error:
@@ -121,6 +129,7 @@ class Options:
     password: str | None
     mep: bool
     client: int | None
+    also: tuple[str, ...]
     security: str | None
     mak: str | None
     mbk: str | None
@@ -137,6 +146,21 @@ class Options:
     days: int
     truth: str | None
 
+    @property
+    def ports(self) -> list[str]:
+        """The names of the ports, the main one first: ``optical``, ``mep``, ``mep2``. Raises: UsageError."""
+        main = "optical" if not self.mep else "mep2" if self.client == 2 else "mep"
+        names = [main, *self.also]
+        twice = next((name for name in self.also if names.count(name) > 1), None)
+        if twice is not None:
+            raise UsageError(
+                "usage.also",
+                f"the port {twice} is asked for twice",
+                "name each port once; the main one is optical, with --mep it is mep, with --mep --client 2 mep2",
+                got=twice,
+            )
+        return names
+
     def meter_config(self) -> MeterConfig:
         """The meter: from the file, changed by the options. Raises: UsageError."""
         from ..virtual import Firmware, MeterConfig, load, mep_key, optical_key
@@ -144,7 +168,12 @@ class Options:
 
         if self.pty and self.port is not None:
             raise UsageError("usage.port", "--pty and --port do not go together", "give one of them")
-        if not self.mep and (self.client is not None or self.security is not None):
+        if self.also and self.dump is not None:
+            raise UsageError(
+                "usage.also", "--also and --dump do not go together", "a dump has no ports: leave --also out"
+            )
+        mep = any(name != "optical" for name in self.ports)
+        if (self.client is not None and not self.mep) or (self.security is not None and not mep):
             raise UsageError("usage.mep", "--client and --security are for the MEP port", "give --mep, too")
         if self.mep and self.pty and self.once:
             raise UsageError(
@@ -194,102 +223,3 @@ def _dump(options: Options, config: MeterConfig) -> None:
         f"({written.bytes / seconds / 1e6:.0f} MB/s)",
         err=True,
     )
-
-
-def _serve(options: Options, config: MeterConfig) -> None:
-    """Serve until Ctrl-C. Raises: TransportError where the port cannot be opened."""
-    from ..transport import Listener, PtyPort
-    from ..virtual import Clock, MepMeterHandler, MeterHandler, VirtualMeter
-    from ..virtual.faults import parse
-
-    if options.firmware is not None and "," in options.firmware:
-        raise UsageError("usage.firmware", "a meter has one firmware", "give several with --dump only")
-    badness = parse(options.fault)
-    if options.mep and badness.shared_port:
-        raise UsageError("usage.mep", "shared-port is a fault of the optical port", "leave it out with --mep")
-    if config.start is None:
-        config = dataclasses.replace(config, start=datetime.now(UTC))
-    meter = VirtualMeter(config)
-    clock = Clock(time.monotonic, meter.start, config.speed)
-    handler = MepMeterHandler(meter, clock, client=options.client or 1) if options.mep else MeterHandler(meter, clock)
-    trace = Path(options.trace).open("w", encoding="utf-8") if options.trace is not None else None  # noqa: SIM115
-    try:
-        if options.pty:
-            port = PtyPort()
-            _say(port.name)
-            _talk(options, badness, handler, port, trace, stop=_SessionEnd(handler) if options.once else None)
-            return
-        listener = Listener(options.port or 0, options.host)
-        _say(listener.url)
-        while True:
-            client = listener.accept()
-            try:
-                _talk(options, badness, handler, client, trace)
-            except TransportError:
-                handler.end(timed_out=True)  # the client is gone; the next one may come
-            finally:
-                client.close()
-            if options.once:
-                listener.close()
-                return
-    finally:
-        if trace is not None:
-            trace.close()
-
-
-def _say(name: str) -> None:
-    click.echo(name)
-    sys.stdout.flush()
-
-
-class _SessionEnd:
-    """Whether a session has begun and ended."""
-
-    def __init__(self, handler: MeterHandler) -> None:
-        self._handler = handler
-        self._ended = handler.sessions
-
-    def __call__(self) -> bool:
-        return self._handler.sessions > self._ended
-
-
-def _talk(
-    options: Options,
-    badness: Badness,
-    handler: MeterHandler,
-    port: Port,
-    trace: TextIO | None,
-    *,
-    stop: Callable[[], bool] | None = None,
-) -> None:
-    """Be the meter on a port until it is gone (TransportError), or until ``stop``."""
-    from ..transport import BadLine, LinePort, SharedPort, TracePort
-    from ..transport.drive import step
-    from ..virtual import MepMeterHandler, machine
-
-    mep = isinstance(handler, MepMeterHandler)
-    meter: Machine = _mep(options, handler) if isinstance(handler, MepMeterHandler) else machine(handler)
-    if badness.shared_port:
-        meter = SharedPort(meter, messages=_MEP_MESSAGES)
-    paced = options.baud is not None and not mep
-    if badness.faults.any or paced or options.echo:
-        random = Random(handler.meter.config.seed)
-        arriving, leaving = (BadLine(random, badness.faults, paced=paced) for _ in range(2))
-        port = LinePort(port, arriving, leaving, echo=options.echo)
-    if trace is not None:
-        port = TracePort(port, trace)
-    while stop is None or not stop():
-        step(port, meter, time.monotonic)
-        if trace is not None:
-            trace.flush()
-
-
-def _mep(options: Options, handler: MepMeterHandler) -> MepMachine:
-    """The meter's end of a MEP line."""
-    from .. import _impl
-    from ..session import MepMode
-    from ..virtual import mep_machine
-
-    if options.baud is not None:
-        handler.baud = int(options.baud)
-    return mep_machine(handler, entropy=os.urandom, mode=MepMode(options.security or "auto"), crypto=_impl)

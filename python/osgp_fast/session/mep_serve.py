@@ -117,6 +117,7 @@ class MepResponder:
         """Bytes that came; gives bytes to write."""
         if self.away:
             self._buffer.clear()
+            self._out.clear()
             return b""
         began = now - len(data) * BITS_PER_BYTE / self.baud
         if began - self._heard_at >= self.timing.interbyte_s:

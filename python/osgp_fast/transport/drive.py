@@ -23,10 +23,11 @@ def put(port: Port, machine: Machine, data: bytes) -> None:
         port.baud = machine.baud
 
 
-def step(port: Port, machine: Machine, clock: Clock) -> None:
-    """Wait for bytes until the machine's deadline, and let it act on them or on the time."""
+def step(port: Port, machine: Machine, clock: Clock, *, most_s: float | None = None) -> None:
+    """Wait for bytes until the machine's deadline, at most ``most_s``, and let it act on them or on the time."""
     deadline = machine.deadline()
-    data = port.read(None if deadline is None else max(deadline - clock(), 0.0))
+    left = None if deadline is None else max(deadline - clock(), 0.0)
+    data = port.read(min((s for s in (left, most_s) if s is not None), default=None))
     now = clock()
     put(port, machine, machine.receive(data, now) if data else machine.tick(now))
 

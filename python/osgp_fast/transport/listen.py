@@ -88,12 +88,16 @@ class Listener:
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         self.url = f"socket://{shown}:{bound[1]}"
 
+    def waiting(self, timeout_s: float) -> bool:
+        """Whether a client is there, or comes within the time-out."""
+        return bool(select.select([self._socket], [], [], timeout_s)[0])
+
     def accept(self) -> SocketPort:
         """Wait for the next client."""
-        while True:
-            if select.select([self._socket], [], [], _PATIENCE_S)[0]:
-                connection, address = self._socket.accept()
-                return SocketPort(connection, f"{address[0]}:{address[1]}")
+        while not self.waiting(_PATIENCE_S):
+            pass
+        connection, address = self._socket.accept()
+        return SocketPort(connection, f"{address[0]}:{address[1]}")
 
     def close(self) -> None:
         """Listen no more."""

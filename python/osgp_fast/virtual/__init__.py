@@ -10,6 +10,8 @@
     serve(port, machine(handler))                     # `transport.serve`, or a `MemoryPort(machine(handler), clock)`
     serve(port, mep_machine(MepMeterHandler(meter, now), entropy=os.urandom))   # the same at a MEP port
 
+Ports of one meter may be served in threads of their own.
+
 `load` reads a configuration from TOML; `dump.write` writes dumps of any size, `truth` what a decoder has to find in them.
 Everything follows from seed and time: the same seed gives the same meter, and a meter of another time its past and future.
 """
@@ -34,6 +36,7 @@ from .firmware import Firmware
 from .handler import MeterHandler, machine
 from .mep import MepMachine, MepMeterHandler, mep_machine
 from .meter import Clock, VirtualMeter
+from .shared import Visits
 from .truth import truth
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "MeterConfig",
     "MeterHandler",
     "VirtualMeter",
+    "Visits",
     "from_document",
     "load",
     "machine",

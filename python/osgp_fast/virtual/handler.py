@@ -9,7 +9,7 @@ from typing import Final
 from .. import codec
 from ..errors import LocalProtocolError
 from ..image import PENDING
-from ..session import Connection, Data, Handler, Identified, Machine, RefusalCode, Responder, Role, State
+from ..session import Connection, Data, Handler, Identified, RefusalCode, Responder, Role, State
 from ..session.procedure import BT07, parse_initiate
 from . import world
 from .access import Key, may_ever_write, may_read, may_write
@@ -189,7 +189,9 @@ class Guard:
     """What keeps a meter's port closed: after too many wrong passwords, and after a session that lasted too long.
 
     A closed port hears nothing. The times are the meter's: they pass as fast as its clock. Sources: MEP guide p. 142 (ET55.22
-    and 23), Optical guide pp. 14-15 (ET51, from 4.0 on ET55).
+    and 23), Optical guide pp. 14-15 (ET51, from 4.0 on ET55). It also tells the meter whether a session is open, since that
+    takes the MEP port away where they share a UART: from the first packet that was understood to the end, by a word of the
+    client or by its silence.
     """
 
     def __init__(self, responder: Responder, handler: MeterHandler) -> None:
@@ -209,11 +211,11 @@ class Guard:
 
     def receive(self, data: bytes, now: float) -> bytes:
         """Bytes that came; gives bytes to write."""
-        t = self._handler.now()
-        if t < max(self._closed_until, self._handler.locked_until) and self._connection.state is State.BASE:
-            return b""
-        out = self._responder.receive(data, now)
-        return self._overlong(out, now)
+        with self._handler.meter.mutex:
+            t = self._handler.now()
+            if t < max(self._closed_until, self._handler.locked_until) and self._connection.state is State.BASE:
+                return b""
+            return self._told(self._overlong(self._responder.receive(data, now), now))
 
     def _overlong(self, out: bytes, now: float) -> bytes:
         config = self._handler.meter.config
@@ -229,15 +231,29 @@ class Guard:
             return b""
         return out
 
+    def _told(self, out: bytes) -> bytes:
+        self._handler.meter.optical_session = self._connection.state is not State.BASE
+        return out
+
     def tick(self, now: float) -> bytes:
         """Time has passed; gives bytes to write."""
-        return self._overlong(self._responder.tick(now), now)
+        with self._handler.meter.mutex:
+            return self._told(self._overlong(self._responder.tick(now), now))
 
     def deadline(self) -> float | None:
         """When `tick` is due."""
-        return self._responder.deadline()
+        with self._handler.meter.mutex:
+            return self._responder.deadline()
+
+    def close(self, now: float) -> None:
+        """The line is gone, and with it the session on it."""
+        with self._handler.meter.mutex:
+            if self._connection.state is not State.BASE:
+                self._connection.close(now)
+                self._handler.end(timed_out=True)
+            self._told(b"")
 
 
-def machine(handler: MeterHandler) -> Machine:
+def machine(handler: MeterHandler) -> Guard:
     """The meter's end of a line."""
     return Guard(Responder(Connection(Role.METER), handler), handler)

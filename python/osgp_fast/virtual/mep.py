@@ -5,7 +5,8 @@
     handler = MepMeterHandler(meter, now)                       # client=2: the second port, from firmware 4.0 on
     serve(port, mep_machine(handler, entropy=os.urandom))
 
-Several handlers, an optical one among them, may share a meter: each is a port of its own. Source: MEP guide pp. 8-25, 43-53.
+Several handlers, an optical one among them, may share a meter: each is a port of its own, and may be served in a thread of
+its own. Before firmware 4.0 an optical session takes the MEP port away. Source: MEP guide pp. 8-25, 43-53.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .access import Key, mep_callers
 from .handler import MeterHandler
 from .meter import VirtualMeter
 from .procedures import Answer, Procedures
+from .shared import Visits
 
 ET52: Final = EXTENDED + 52
 #: Event logs say so where nobody is known.
@@ -253,12 +255,15 @@ class MepMeterHandler(MeterHandler, MepHandler):
 
 
 class MepMachine:
-    """The meter's end of a MEP line: a `MepResponder`, and the alerts that its meter has to raise."""
+    """The meter's end of a MEP line: a `MepResponder`, the alerts that its meter has to raise, and optical sessions that take
+    the port away: those at the optical port of the same meter, and ``visits`` of somebody else."""
 
-    def __init__(self, responder: MepResponder, handler: MepMeterHandler) -> None:
+    def __init__(self, responder: MepResponder, handler: MepMeterHandler, visits: Visits | None = None) -> None:
         self.responder = responder
         self.handler = handler
+        self.visits = visits
         self._watch_at = float("-inf")
+        self._taken = False
 
     @property
     def baud(self) -> int:
@@ -267,25 +272,36 @@ class MepMachine:
 
     def receive(self, data: bytes, now: float) -> bytes:
         """Bytes that came; gives bytes to write."""
-        out = self.responder.receive(data, now)
-        self.responder.alert = self.handler.alerting
-        return out
+        with self.handler.meter.mutex:
+            self._switch(now)
+            out = self.responder.receive(data, now)
+            self.responder.alert = self.handler.alerting
+            return out
+
+    def _switch(self, now: float) -> None:
+        """Follow who has the UART. `MepResponder.away` is set when that changes; in between it is for tests to set."""
+        taken = self.handler.meter.mep_away or (self.visits is not None and self.visits.away(now))
+        if taken != self._taken:
+            self._taken = self.responder.away = taken
 
     def tick(self, now: float) -> bytes:
         """Time has passed; gives bytes to write."""
-        if now >= self._watch_at:
-            self._watch_at = now + WATCH_S
-            if self.handler.watching():
-                self.handler.watch()
-        self.responder.alert = self.handler.alerting
-        return self.responder.tick(now)
+        with self.handler.meter.mutex:
+            self._switch(now)
+            if now >= self._watch_at:
+                self._watch_at = now + WATCH_S
+                if self.handler.watching():
+                    self.handler.watch()
+            self.responder.alert = self.handler.alerting
+            return self.responder.tick(now)
 
     def deadline(self) -> float | None:
         """When `tick` is due."""
-        due = self.responder.deadline()
-        if not self.handler.registered:
-            return due
-        return self._watch_at if due is None else min(due, self._watch_at)
+        with self.handler.meter.mutex:
+            due = self.responder.deadline()
+            if not self.handler.registered:
+                return due
+            return self._watch_at if due is None else min(due, self._watch_at)
 
 
 def mep_machine(
@@ -297,11 +313,13 @@ def mep_machine(
     sequence: int | None = None,
     timing: MepTiming | None = None,
     crypto: Crypto | None = None,
+    visits: Visits | None = None,
 ) -> MepMachine:
     """The meter's end of a MEP line, with the keys of its configuration.
 
     ``entropy`` gives so many fresh random bytes (`os.urandom`); ``mode`` AUTO takes digest and RC4 as well as TLS, TLS
-    requires it, RC4 and CLEAR know no TLS; ``sequence`` is the sequence number used last (None: a random one).
+    requires it, RC4 and CLEAR know no TLS; ``sequence`` is the sequence number used last (None: a random one);
+    ``visits`` are optical sessions of somebody else, which take the port away.
     """
     keys = handler.meter.config.keys
     port = MepPort(
@@ -311,7 +329,7 @@ def mep_machine(
         throttle=throttle,
         sequence=int.from_bytes(entropy(4)) if sequence is None else sequence,
     )
-    return MepMachine(MepResponder(handler, port, timing=timing, crypto=crypto), handler)
+    return MepMachine(MepResponder(handler, port, timing=timing, crypto=crypto), handler, visits)
 
 
 __all__ = [

@@ -6,6 +6,7 @@ Its tables are made when they are read, from the catalogue by the encoder; `tabl
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -127,6 +128,10 @@ class VirtualMeter:
         self.readings = Readings(config, self.world)
         self.rings = [Ring(self.readings, c, n) for n, c in enumerate(config.sets, 1)]
         self.tables = frozenset(config.firmware.tables)
+        self.mutex = threading.RLock()
+        """Held while the machine of one of its ports works, so that ports may be served in threads of their own."""
+        self.optical_session = False
+        """Whether somebody talks at the optical port."""
         # What a meter remembers.
         self.written: dict[str, bytes] = {}
         """Tables that somebody has written, whole."""
@@ -161,6 +166,11 @@ class VirtualMeter:
         self._sequence = 64_900 + config.seed % 700
 
     # ---- MEP clients
+
+    @property
+    def mep_away(self) -> bool:
+        """Whether an optical session has the UART that firmware before 4.0 shares (MEP guide p. 20)."""
+        return self.optical_session and not self.config.firmware.gen4
 
     @property
     def clients(self) -> int:
