@@ -1,7 +1,7 @@
 """The UART that generations 2 and 3 share between the optical port and the MEP port: who has it when.
 
-"As long as the optical port is in the Session state, the MEP interface is switched out" (MEP guide p. 20; Optical guide pp.
-13-14). From firmware 4.0 on each port has its own.
+An optical session has it to itself: MEP is silent until that ends (MEP guide p. 20; Optical guide pp. 13-14). From firmware
+4.0 on each port has its own.
 """
 
 from __future__ import annotations
