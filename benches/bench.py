@@ -162,8 +162,12 @@ def packets(rounds: int) -> dict[str, Result]:
 
 
 def mep(rounds: int) -> dict[str, Result]:
-    """A capture of the MEP port under RC4 to table images, one thread."""
-    found = take_turns([Worker("mep", "package-mep", str(corpora.MEP_BYTES))], rounds)
+    """Digest and RC4 alone, and a capture of the MEP port under RC4 to table images, one thread."""
+    found = {}
+    for which in ("digest", "rc4"):
+        ours = Worker("mep", f"package-{which}", "50000")
+        found |= take_turns([ours, Worker("mep", f"twin-{which}", "500", OSGP_FAST_IMPL="python")], rounds)
+    found |= take_turns([Worker("mep", "package-mep", str(corpora.MEP_BYTES))], rounds)
     return found | take_turns([Worker("mep", "twin-mep", "500000", OSGP_FAST_IMPL="python")], max(1, rounds // 2))
 
 
@@ -311,6 +315,12 @@ def table(results: dict[str, Result]) -> list[tuple[str, str, str, str, str]]:
         ]:
             other = results[name]
             out.append(("C12.18 packets", words, ratio(ours, other), aim, f"{speed(ours)} against {speed(other)}"))
+    for which, words in (("digest", "OSGP digest"), ("rc4", "RC4")):
+        if f"package-{which}" in results:
+            ours, other = results[f"package-{which}"], results[f"twin-{which}"]
+            what = f"{1e6 / ours.rate:.1f} µs against {1e6 / other.rate:,.0f} µs, called from Python"
+            work = f"{words} of {corpora.MESSAGE} bytes"
+            out.append((work, "our pure-Python twin", ratio(ours, other), "≥ 100×", what))
     if "package-mep" in results:
         ours, other = results["package-mep"], results["twin-mep"]
         what = f"{ours.bytes_in / 1e6:,.0f} MB in {ours.seconds:.2f} s; {ours.rate / 1e6:,.2f} M reads/s against {other.rate:,.0f}"

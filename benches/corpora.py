@@ -23,6 +23,7 @@ MEP_KEYS = [b"a key that opens", b"another meter's1"]
 """What is given to open the MEP capture: the first is the one."""
 MEP_PART = 465
 MEP_BYTES = 100_000_000
+MESSAGE = 440
 sys.path.insert(0, str(ROOT / "tools"))
 import meter_tables as mt  # noqa: E402
 from c1218_packets import packet  # noqa: E402
@@ -265,3 +266,9 @@ def mep_capture(size: int) -> tuple[bytes, int]:
         out += b"".join(part)
         reads += len(part)
     return bytes(out), reads
+
+
+def messages(count: int) -> tuple[bytes, list[bytes]]:
+    """A message, and so many keys for it."""
+    rng = random.Random(SEED)
+    return rng.randbytes(MESSAGE), [rng.randbytes(16) for _ in range(count)]

@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import corpora
 from corpora import OUT, PROFILE, SMALL
@@ -157,6 +158,31 @@ def mep(size: str) -> Callable[[], Answer]:
     return run
 
 
+def primitive(which: str, messages: str) -> Callable[[], Answer]:
+    """Digests, or RC4 with a new key for each message, of messages of `corpora.MESSAGE` bytes: one call each."""
+    from osgp_fast import _impl
+
+    text, keys = corpora.messages(int(messages))
+    call: Callable[[bytes, bytes], bytes]
+    if _impl.implementation() == "rust":
+        from osgp_fast import _core
+
+        call = {"digest": _core.osgp_digest, "rc4": _core.rc4}[which]
+    else:
+        from osgp_fast.security.digest import digest
+        from osgp_fast.security.legacy_rc4 import Rc4
+
+        call = {"digest": digest, "rc4": lambda key, data: Rc4(key).apply(data)}[which]
+
+    def run() -> Answer:
+        out = b""
+        for key in keys:
+            out = call(key, text)
+        return len(keys), len(keys) * len(text), len(keys) * len(out)
+
+    return run
+
+
 def termineter() -> Callable[[], Answer]:
     """termineter's packet class; it is handed each packet by itself, for it does not find them in a stream."""
     from c1218.data import C1218Packet
@@ -183,6 +209,7 @@ CONTENDERS: dict[str, Callable[..., Callable[[], Answer]]] = {
     "termineter": termineter,
     "package-mep": mep,
     "twin-mep": mep,
+    **{f"{who}-{which}": partial(primitive, which) for who in ("package", "twin") for which in ("digest", "rc4")},
 }
 
 
