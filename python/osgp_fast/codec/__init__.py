@@ -1,10 +1,11 @@
 """The codec: a layout applied to bytes gives values, and values by a layout give bytes again.
 
-``values`` knows the types of the guides (dates, text, digits), ``tree`` the shape of a table. Decoding exists in Rust too
-(``rust/osgp/src/codec.rs``); encoding, which needs no speed, only here.
+``values`` knows the types of the guides (dates, text, digits), ``said`` how people write them, ``tree`` the shape of a
+table. Decoding exists in Rust too (``rust/osgp/src/codec.rs``); encoding, which needs no speed, only here.
 """
 
 from .place import Place, place
+from .said import understand
 from .tree import Decoded, Part, decode, encode, encode_table, walk
 from .values import (
     NOT_SET,
@@ -35,5 +36,6 @@ __all__ = [
     "recurring_date",
     "seconds",
     "text",
+    "understand",
     "walk",
 ]
