@@ -5,7 +5,7 @@ table. Decoding exists in Rust too (``rust/osgp/src/codec.rs``); encoding, which
 """
 
 from .place import Place, place
-from .said import understand
+from .said import hex_bytes, understand
 from .tree import Decoded, Part, decode, encode, encode_table, walk
 from .values import (
     NOT_SET,
@@ -32,6 +32,7 @@ __all__ = [
     "encode",
     "encode_table",
     "firmware",
+    "hex_bytes",
     "place",
     "recurring_date",
     "seconds",

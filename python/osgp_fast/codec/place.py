@@ -56,10 +56,7 @@ class Place:
         encoder.out += old
         if isinstance(node, Leaf):
             low, high = node.bits or (0, 8 * node.size - 1)
-            try:
-                number = int(value)
-            except (TypeError, ValueError):
-                number = -1
+            number = value if isinstance(value, int) else -1
             if not 0 <= number < 1 << high - low + 1:
                 raise encoder.wrong(path, value, f"a number of {high - low + 1} bits")
             rest = int.from_bytes(old, "little") & ~((1 << high + 1) - (1 << low))

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..layout import Field
 
-__all__ = ["understand"]
+__all__ = ["hex_bytes", "understand"]
 
 _INTEGER: Final = re.compile(r"[+-]?(?:[0-9]+|0[xX][0-9a-fA-F]+)")
 _MEASURED: Final = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)\s*(\D.*)")
@@ -119,10 +119,15 @@ def _clock(text: str) -> time:
     return found
 
 
+def hex_bytes(text: str) -> bytes:
+    """Bytes of hex digits, which may have spaces, colons, commas or dashes between, and 0x before. Raises: ValueError."""
+    return bytes.fromhex(_BETWEEN.sub("", re.sub(r"(?i)\b0x", "", text)))
+
+
 def _octets(text: str, size: int | None) -> bytes:
     wanted = "bytes as hex digits" if size is None else f"{size} bytes as hex digits"
     try:
-        found = bytes.fromhex(re.sub(r"(?i)\b0x", "", _BETWEEN.sub("", text)))
+        found = hex_bytes(text)
     except ValueError:
         raise ValueError(wanted) from None
     if size is not None and len(found) != size:

@@ -10,7 +10,7 @@ from ..codec import Place, understand
 from ..errors import UsageError
 from ..image import PENDING, parse_table_name, table_name
 from . import writing
-from .fields import locate, table_of
+from .fields import locate, named
 from .store import Store, sized_by_itself
 from .talk import Talk
 from .values import Change
@@ -69,7 +69,7 @@ def _table(store: Store, number: int, value: Any, offset: int | None) -> Talk[Ch
 
 
 def _field(store: Store, field: str, value: Any) -> Talk[Change]:
-    number = writing.writable(_now(table_of(field)))
+    number = writing.writable(_now(named(field)[0]))
     found = yield from locate(store, field)
     place = found.place
     if isinstance(value, str):

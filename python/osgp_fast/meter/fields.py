@@ -56,25 +56,24 @@ class Located:
         return (yield from store.part(self.wire, self.place.offset, self.place.size))
 
 
-def table_of(field: str) -> int:
-    """The number on the wire of a field's table. Raises: UsageError "meter.field"."""
+def named(field: str) -> tuple[int, str]:
+    """The number on the wire of a field's table, and its path, as far as no meter is needed. Raises: UsageError "meter.field"."""
     name, _, rest = field.partition(".")
     pending = rest.lower().startswith("pending.")
-    number = parse_table_name(name.upper())
-    if number is None or name.upper() not in TABLES or not (rest[len("pending.") :] if pending else rest):
+    rest = rest[len("pending.") :] if pending else rest
+    id = name.upper()
+    number = parse_table_name(id)
+    if number is None or id not in TABLES or not rest:
         raise UsageError(
             "meter.field", f"{field} names no field", "a field is BT61.7, ET55.107.2 or BT61.set.0.blocks", got=field
         )
-    return number + (PENDING if pending else 0)
+    return number + (PENDING if pending else 0), _path(id, rest)
 
 
 def locate(store: Store, field: str) -> Talk[Located]:
     """Where this meter has a field. Raises: UsageError "meter.field"."""
-    wire = table_of(field)
+    wire, path = named(field)
     number, id = wire & ~PENDING, table_name(wire & ~PENDING)
-    rest = field.partition(".")[2]
-    rest = rest[len("pending.") :] if wire & PENDING else rest
-    path = _path(id, rest)
     if sized_by_itself(id):
         # Its own bytes lay it out, or its length: those of this session, if they were read, give the place.
         held = store.held.get(id)
