@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..explain import Line
+if TYPE_CHECKING:
+    from ..explain import Line
 
 __all__ = ["console", "grid", "print_lines"]
 
