@@ -36,6 +36,7 @@ ONCE = (
     "catalog",
     "cli_live",
     "cli_simulate",
+    "cli_writing",
     "encode",
     "explain",
     "guide_rows",

@@ -19,7 +19,20 @@ __all__ = ["cli", "main"]
 
 # Command -> its module here, where it is the function of the same name.
 _COMMANDS: Final = {
-    name: name for name in ("decode", "dump", "explain", "read", "record", "scrub", "simulate", "tables", "watch")
+    name: name
+    for name in (
+        "decode",
+        "dump",
+        "explain",
+        "procedure",
+        "read",
+        "record",
+        "scrub",
+        "simulate",
+        "tables",
+        "watch",
+        "write",
+    )
 }
 
 

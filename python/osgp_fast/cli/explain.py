@@ -13,11 +13,12 @@ import click
 from rich.markup import escape
 
 from ..catalog import TABLES, Table
+from ..codec import hex_bytes
 from ..errors import UsageError
 from ..explain import Line, explain_capture, explain_image, known
 from ..explain.capture import Block
 from .keys import keys_of
-from .show import console, grid
+from .show import console, print_lines
 
 __all__ = ["explain"]
 
@@ -31,9 +32,6 @@ Examples:
   osgp-fast explain session.log                            a captured session, raw or as a hex log
   osgp-fast explain --key @mak mep.bin                     one of the MEP port, opened with its key
 """
-#: Bytes of a field that are shown.
-_SHOWN: Final = 16
-_SPACES: Final = re.compile(r"[\s:,-]+")
 
 
 @click.command(epilog=_EXAMPLES)
@@ -81,9 +79,8 @@ def _bytes(text: str) -> tuple[bytes, Path | None]:
             return path.read_bytes(), path
     except (OSError, ValueError):
         pass  # hex digits may be longer than a name can be
-    digits = re.sub(r"(?i)\b0x", "", _SPACES.sub("", text))
     try:
-        return bytes.fromhex(digits), None
+        return hex_bytes(text), None
     except ValueError:
         shown = text if len(text) < 40 else text[:40] + "…"
         raise UsageError("usage.bytes", f"{shown} is neither a file nor hex digits", "give one of them") from None
@@ -106,7 +103,7 @@ def _table(table: Table, text: str, place: str | None, offset: int, lines: int |
     where = f" from byte {offset}" if offset else ""
     out.print(f"[bold]{table.id}[/bold] {escape(table.name)}: {len(data)} bytes{where}")
     out.print(f"  {table.source}", style="dim", markup=False)
-    _print(found, lines)
+    print_lines(found, lines)
 
 
 def _beside(path: Path) -> dict[str, bytes]:
@@ -143,7 +140,7 @@ def _capture(
 def _show(block: Block) -> None:
     # An acknowledgement is said by its title.
     if len(block.lines) > 1 or len(block.lines[0].data) > 1:
-        _print(block.lines, None)
+        print_lines(block.lines, None)
 
 
 def _json(found: Iterable[Line], lines: int | None) -> None:
@@ -160,13 +157,3 @@ def _object(line: Line) -> dict[str, Any]:
         "path": line.path or None,
         "note": line.note or None,
     }
-
-
-def _print(found: Iterable[Line], lines: int | None) -> None:
-    table = grid("offset>", "bytes", "field", "value", "meaning")
-    for line in islice(found, lines):
-        indent = "  " * line.depth
-        data = line.data[:_SHOWN].hex(" ").upper() + (" …" if len(line.data) > _SHOWN else "")
-        at = "" if line.offset is None else f"{line.offset:04X}"
-        table.add_row(at, data, escape(indent + line.name), escape(line.value), f"[dim]{escape(line.note)}[/dim]")
-    console().print(table)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["console", "grid"]
+if TYPE_CHECKING:
+    from ..explain import Line
+
+__all__ = ["console", "grid", "print_lines"]
+
+#: Bytes of a field that are shown.
+_SHOWN: Final = 16
 
 
 def console(file: Any = None) -> Console:
@@ -27,3 +36,14 @@ def grid(*headings: str, title: str | None = None) -> Table:
         right = heading.endswith(">")
         table.add_column(heading.rstrip(">"), justify="right" if right else "left", overflow="ellipsis")
     return table
+
+
+def print_lines(found: Iterable[Line], lines: int | None = None, file: Any = None) -> None:
+    """An explanation as a grid, at most so many lines of it."""
+    table = grid("offset>", "bytes", "field", "value", "meaning")
+    for line in islice(found, lines):
+        indent = "  " * line.depth
+        data = line.data[:_SHOWN].hex(" ").upper() + (" …" if len(line.data) > _SHOWN else "")
+        at = "" if line.offset is None else f"{line.offset:04X}"
+        table.add_row(at, data, escape(indent + line.name), escape(line.value), f"[dim]{escape(line.note)}[/dim]")
+    console(file).print(table)

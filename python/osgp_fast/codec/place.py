@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..layout import Layout, Leaf
-from .tree import _Array, _Decoder, _Node, _Packed, _Value, _Word, shape
+from .tree import _Array, _Decoder, _Encoder, _Node, _Packed, _too_many, _Value, _Word, shape
 from .values import decode_value
 
 
@@ -19,6 +19,13 @@ class Place:
     size: int
     _node: _Node | Leaf | tuple[tuple[_Node, ...], bool]
     _shift: int
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """The row of a single value, word or bit; None for an element or an array."""
+        if isinstance(self._node, Leaf):
+            return self._node
+        return self._node.leaf if isinstance(self._node, _Value | _Word) else None
 
     def value(self, data: bytes) -> Any:
         """What its ``size`` bytes hold, as `decode` gives it; None where they are too few."""
@@ -37,6 +44,42 @@ class Place:
         out: dict[str, Any] = {}
         decoder.node(node, self._shift, out)
         return out.get(node.name)
+
+    def encode(self, value: Any, old: bytes, *, table: str = "", path: str = "") -> bytes:
+        """Its bytes with another value: bits, members and elements that the value does not name stay as in ``old``.
+
+        Raises: TableError, as `tree.encode`; ``table`` and ``path`` are named there.
+        """
+        node = self._node
+        # Offsets of the encoder are those of the table.
+        encoder = _Encoder(table, self.offset)
+        encoder.out += old
+        if isinstance(node, Leaf):
+            low, high = node.bits or (0, 8 * node.size - 1)
+            number = value if isinstance(value, int) else -1
+            if not 0 <= number < 1 << high - low + 1:
+                raise encoder.wrong(path, value, f"a number of {high - low + 1} bits")
+            rest = int.from_bytes(old, "little") & ~((1 << high + 1) - (1 << low))
+            return (rest | number << low).to_bytes(self.size, "little")
+        value = _merged(self.value(old), value)
+        if isinstance(node, tuple):
+            encoder.element(node[0], self._shift, value, path, node[1])
+        else:
+            encoder.node(node, self._shift, value, path)
+        if encoder.crowded is not None:
+            raise _too_many(table, encoder.crowded)
+        if encoder.problems:
+            raise encoder.problems[0]
+        return bytes(encoder.out[self.offset :])
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """A tree with what another one names."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {**old, **{name: _merged(old.get(name), value) for name, value in new.items()}}
+    if isinstance(old, list) and isinstance(new, list):
+        return [_merged(old[i] if i < len(old) else None, value) for i, value in enumerate(new)]
+    return new
 
 
 def place(layout: Layout, path: str) -> Place | None:

@@ -27,12 +27,13 @@ from .mep_key import find_key
 from .password import find_password
 from .store import Store
 from .talk import AnyLine
-from .values import Alert, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
+from .values import Alert, Change, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
 from .wear import MemoryWearWarning
 
 __all__ = [
     "Alert",
     "AsyncMeter",
+    "Change",
     "Clock",
     "Clocks",
     "Identity",

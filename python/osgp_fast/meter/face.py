@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from os import PathLike
@@ -16,12 +16,12 @@ from ..errors import UsageError
 from ..image import TableImage, table_name
 from ..session.mep_procedure import Place
 from ..sinks import open_image_sink
-from . import dump, fields, profile, rings, tasks, writing
+from . import changing, dump, fields, profile, rings, tasks, writing
 from .access import Access
 from .mep import Mep
 from .store import SERIAL, Store, number_of
 from .talk import AnyLine, Talk, end, end_async, finish, have, have_async, in_thread
-from .values import Alert, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
+from .values import Alert, Change, Clock, Identity, InputsOutputs, Pending, ProcedureResult, Refusal, Reply
 from .wear import Wear
 
 if TYPE_CHECKING:
@@ -84,6 +84,16 @@ class _Face:
     def sessions(self) -> int:
         """How many sessions there were so far: more than one where the meter's limit or the line has ended one."""
         return self._access.sessions
+
+    @property
+    def recent_writes(self) -> Sequence[float]:
+        """The writes to memory that wears of the last day, as seconds ago, oldest first. Whoever keeps them from one program
+        to the next gives them back here, so that the limits of `write` hold for all of them together."""
+        return self._wear.ages(self._line.clock())
+
+    @recent_writes.setter
+    def recent_writes(self, ages: Iterable[float]) -> None:
+        self._wear.remember(ages, self._line.clock())
 
     @property
     def progress(self) -> Progress | None:
@@ -269,6 +279,12 @@ class _Face:
     def _change_baud(self, baud: int) -> Talk[None]:
         return self._begun(self._mep.change_baud(baud))
 
+    def _write_field(self, field: str, value: Any, verify: bool, force: bool) -> Talk[Change]:
+        found = yield from self._begun(changing.change(self._store, field, value, None))
+        self._count(found.number, force)
+        yield from writing.write(self._store, found.number, found.new, found.offset, verify)
+        return found
+
     def _write_pending(
         self, table: int | str, data: bytes | Mapping[str, Any], event: bytes, verify: bool
     ) -> Talk[None]:
@@ -291,7 +307,7 @@ def _request(step: Step) -> transactions.Request:
 class Meter(_Face):
     """A meter that is logged on to: ``with osgp_fast.open("/dev/ttyUSB0", password="...") as meter: ...``.
 
-    Nothing is written but by `write`, `write_pending` and `procedure`. Dimensions are read once per session and kept. A
+    Nothing is written but by `write`, `write_field`, `write_pending` and `procedure`. Dimensions are read once per session and kept. A
     session is logged off and on again between two requests before the meter would end it; a read that the line has spoilt
     is asked again in a new session.
 
@@ -437,6 +453,23 @@ class Meter(_Face):
         """
         self._count(table, force)
         return self._run(self._begun(writing.write(self._store, table, data, offset, verify)))
+
+    def write_field(self, field: str, value: Any, *, verify: bool = True, force: bool = False) -> Change:
+        """Write one field, as `read_field` names it, with exactly its bytes; then read it back. Gives what was changed.
+
+        ``value``: as `read_field` gives it, or a text as people write it: ``"60"``, ``"12.5 V"``, a listed name, ``"true"``,
+        ``"2024-03-14"``, hex digits of bytes. Bits of a word, members and elements that it does not name stay as they are.
+        Raises: UsageError "meter.field", "usage.value"; TableError "table.value"; and as `write`.
+        """
+        return self._run(self._write_field(field, value, verify, force))
+
+    def change(self, what: int | str, value: Any, *, offset: int | None = None) -> Change:
+        """What a write would change, without writing: of a field as `write_field` takes it, or of a table as `write` does.
+
+        Only as many bytes are read as would be written. Raises: UsageError "meter.range" for bytes that are no part of the
+        table, or for a whole table of another length; and as `write_field`.
+        """
+        return self._run(self._begun(changing.change(self._store, what, value, offset)))
 
     def write_pending(
         self,
@@ -696,6 +729,14 @@ class AsyncMeter(_Face):
         """See `Meter.write`."""
         self._count(table, force)
         return await self._run(self._begun(writing.write(self._store, table, data, offset, verify)))
+
+    async def write_field(self, field: str, value: Any, *, verify: bool = True, force: bool = False) -> Change:
+        """See `Meter.write_field`."""
+        return await self._run(self._write_field(field, value, verify, force))
+
+    async def change(self, what: int | str, value: Any, *, offset: int | None = None) -> Change:
+        """See `Meter.change`."""
+        return await self._run(self._begun(changing.change(self._store, what, value, offset)))
 
     async def write_pending(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from ..catalog import TABLES
 from ..catalog import Field as Row
 from ..codec import Decoded, Place, decode, place
 from ..errors import UsageError
-from ..image import PENDING, parse_table_name, table_name
+from ..image import PENDING, TableImage, parse_table_name, table_name
 from ..layout import Layout, keys
 from .store import Store, number_of, sized_by_itself
 from .talk import Talk
@@ -34,6 +35,29 @@ def read_table(store: Store, table: int | str) -> Talk[Decoded]:
 
 def read_field(store: Store, field: str) -> Talk[Any]:
     """One field, by exactly its bytes. Raises: UsageError "meter.field"."""
+    found = yield from locate(store, field)
+    return found.place.value((yield from found.read(store)))
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A field of this meter: the table on the wire, the place in it, and the table as it was just read, if it had to be."""
+
+    id: str
+    wire: int
+    path: str
+    place: Place
+    image: TableImage | None = None
+
+    def read(self, store: Store) -> Talk[bytes]:
+        """Its bytes."""
+        if self.image is not None:
+            return bytes(self.image.data[self.place.offset : self.place.offset + self.place.size])
+        return (yield from store.part(self.wire, self.place.offset, self.place.size))
+
+
+def named(field: str) -> tuple[int, str]:
+    """The number on the wire of a field's table, and its path, as far as no meter is needed. Raises: UsageError "meter.field"."""
     name, _, rest = field.partition(".")
     pending = rest.lower().startswith("pending.")
     rest = rest[len("pending.") :] if pending else rest
@@ -43,23 +67,29 @@ def read_field(store: Store, field: str) -> Talk[Any]:
         raise UsageError(
             "meter.field", f"{field} names no field", "a field is BT61.7, ET55.107.2 or BT61.set.0.blocks", got=field
         )
-    path = _path(id, rest)
-    wire = number + (PENDING if pending else 0)
+    return number + (PENDING if pending else 0), _path(id, rest)
+
+
+def locate(store: Store, field: str) -> Talk[Located]:
+    """Where this meter has a field. Raises: UsageError "meter.field"."""
+    wire, path = named(field)
+    number, id = wire & ~PENDING, table_name(wire & ~PENDING)
     if sized_by_itself(id):
         # Its own bytes lay it out, or its length: those of this session, if they were read, give the place.
         held = store.held.get(id)
         image = held if held is not None else (yield from store.whole(number))
         layout = yield from store.layout(id, len(image.data), image.data)
-        if held is None:
-            found = _place(layout, id, path, field)
-            return found.value(bytes(image.data[found.offset : found.offset + found.size]))
+        if held is None and not wire & PENDING:
+            path, found = _place(layout, id, path, field)
+            return Located(id, wire, path, found, image)
     else:
         layout = yield from store.layout(id)
-    found = _place(layout, id, path, field)
-    return found.value((yield from store.part(wire, found.offset, found.size)))
+    path, found = _place(layout, id, path, field)
+    return Located(id, wire, path, found)
 
 
-def _place(layout: Layout, id: str, path: str, field: str) -> Place:
+def _place(layout: Layout, id: str, path: str, field: str) -> tuple[str, Place]:
+    """The path by the names of the catalogue, and its place."""
     if (offset := _OFFSET.fullmatch(_INDEX.sub("", path))) is not None:
         path = _at(layout, id, int(offset[1]), offset[2], [int(n) for n in _INDEX.findall(path)]) or path
     found = place(layout, path)
@@ -71,7 +101,7 @@ def _place(layout: Layout, id: str, path: str, field: str) -> Place:
             f"osgp-fast tables {id} lists its fields",
             got=field,
         )
-    return found
+    return path, found
 
 
 def _path(id: str, rest: str) -> str:

@@ -70,6 +70,25 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a write would change: some bytes of a table as they are, and as they would be."""
+
+    table: str
+    number: int
+    offset: int | None
+    """Where the bytes start; None: it is the whole table."""
+    old: bytes = field(repr=False)
+    new: bytes = field(repr=False)
+    tables: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    """The tables that lay it out, as far as the meter gave them; of a table that is laid out by itself it is one of them."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is anything to write."""
+        return self.old != self.new
+
+
+@dataclass(frozen=True, slots=True)
 class ProcedureResult:
     """What a procedure has answered: the response table's entry with our number and sequence number."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from ..catalog import TABLES
@@ -23,20 +24,34 @@ class MemoryWearWarning(UserWarning):
     """A table in memory that wears is written more often than the guide recommends."""
 
 
+def wears(table: int) -> bool:
+    """Whether writing a table wears the memory; of one that the guides do not describe it is assumed."""
+    id = table_name(table & ~PENDING)
+    return id not in TABLES or TABLES[id].nvm or id in _KEPT
+
+
 class Wear:
-    """Counts the writes of one meter as this program makes them."""
+    """Counts the writes of one meter as this program makes them, and those that it is told of."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
+
+    def ages(self, now: float) -> tuple[float, ...]:
+        """How many seconds before ``now`` the writes of the last day were, oldest first."""
+        return tuple(now - time for time in self._times if now - time <= _DAY_S)
+
+    def remember(self, ages: Iterable[float], now: float) -> None:
+        """The writes so far, as `ages` gave them."""
+        self._times = deque(sorted(now - age for age in ages))
 
     def count(self, table: int, now: float, force: bool) -> None:
         """Before a write at ``now`` seconds: warn from the fifth of an hour on, refuse from the 101st of a day on.
 
         Raises: UsageError "meter.wear", unless ``force``.
         """
-        id = table_name(table & ~PENDING)
-        if id in TABLES and not TABLES[id].nvm and id not in _KEPT:
+        if not wears(table):
             return
+        id = table_name(table & ~PENDING)
         times = self._times
         while times and now - times[0] > _DAY_S:
             times.popleft()

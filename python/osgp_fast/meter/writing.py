@@ -54,13 +54,19 @@ def encoded(store: Store, number: int, data: bytes | Mapping[str, Any]) -> Talk[
             yield from store.dimension(error.table)
 
 
+def writable(table: int | str) -> int:
+    """The number of a table that is written as one. Raises: UsageError "usage.table"."""
+    number = number_of(table)
+    if number & ~PENDING in (protocol.BT07,):
+        raise UsageError("usage.table", "BT07 is not written as a table", "call procedure(), which does nothing twice")
+    return number
+
+
 def write(
     store: Store, table: int | str, data: bytes | Mapping[str, Any], offset: int | None, verify: bool, ped: bytes = b""
 ) -> Talk[None]:
     """Write once; the read-back tells whether it arrived, also where the line failed."""
-    number = number_of(table)
-    if number & ~PENDING in (protocol.BT07,):
-        raise UsageError("usage.table", "BT07 is not written as a table", "call procedure(), which does nothing twice")
+    number = writable(table)
     if isinstance(data, Mapping) and offset is not None:
         raise UsageError("usage.table", "a tree of values is a whole table", "leave offset out, or give bytes")
     body = yield from encoded(store, number, data)

@@ -9,9 +9,9 @@ Pure functions over bytes: files are the business of whoever calls.
 
 from .capture import scrub_capture
 from .names import Names
-from .tables import scrub_image
+from .tables import holds_key, scrub_image
 
-__all__ = ["Names", "scrub_capture", "scrub_image", "scrub_tables"]
+__all__ = ["Names", "holds_key", "scrub_capture", "scrub_image", "scrub_tables"]
 
 
 def scrub_tables(tables: dict[str, bytes], names: Names, numbers: dict[str, int]) -> dict[str, bytes]:

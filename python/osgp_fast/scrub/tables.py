@@ -16,7 +16,7 @@ from ..layout import Layout, Leaf, MissingDimension, TableSet, resolve
 from .names import Names
 from .telegram import places
 
-__all__ = ["scrub_image"]
+__all__ = ["holds_key", "scrub_image"]
 
 SERIAL: Final = "serial numbers"
 MBUS: Final = "M-Bus serial numbers"
@@ -128,6 +128,14 @@ _FIELDS: Final[Mapping[str, Mapping[str, Make]]] = {
 _CLOSED: Final = frozenset(["BT05", "BT06", "BT42", "BT45", "BT46", "ET92", "ET93", "ET94", "ET95", "ET96", "ET98"])
 #: Tables that hold nothing but numbers: not searched.
 _NUMBERS: Final = frozenset(["BT64", "BT65", "BT66", "BT67"])
+
+
+def holds_key(table: str, path: str) -> bool:
+    """Whether a field holds a key, or anything in its table may: what is not to be shown. No path: some bytes of the table."""
+    if not path:
+        return table in _CLOSED or _key in _FIELDS.get(table, {}).values()
+    plain = ".".join(word for word in path.split(".") if not word.isdigit())
+    return table in _CLOSED or _FIELDS.get(table, {}).get(plain) is _key
 
 
 def scrub_image(

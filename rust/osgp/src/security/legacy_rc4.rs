@@ -39,21 +39,26 @@ impl Rc4 {
         if let Ok(whole) = key.try_into() {
             return Some(Self::keyed_whole(whole));
         }
-        (1..=256).contains(&key.len()).then(|| Self::keyed(key.iter().copied().cycle()))
+        (1..=256).contains(&key.len()).then(|| Self::keyed(key))
     }
 
-    fn keyed(key: impl Iterator<Item = u8>) -> Self {
+    fn keyed(key: &[u8]) -> Self {
         let mut state: [u32; 256] = std::array::from_fn(|i| i as u32);
         let mut walk = Walk { state: &mut state, j: 0, a: 0 };
-        for (i, byte) in (0..=255).zip(key) {
-            walk.swap(i, byte);
+        for (i, byte) in (0..256usize).zip(key.iter().cycle()) {
+            walk.swap(i as u8, *byte);
         }
         Self { state, i: 0, j: 0 }
     }
 
     /// The same with a key of the usual length, which divides the state's.
     fn keyed_whole(key: &[u8; USED]) -> Self {
-        Self::keyed((0..).map(|i: usize| key[i % USED]))
+        let mut state: [u32; 256] = std::array::from_fn(|i| i as u32);
+        let mut walk = Walk { state: &mut state, j: 0, a: 0 };
+        for i in 0..256usize {
+            walk.swap(i as u8, key[i % USED]);
+        }
+        Self { state, i: 0, j: 0 }
     }
 
     /// Encipher or decipher the next bytes in place.
@@ -117,7 +122,7 @@ pub(crate) struct Secret([u8; USED]);
 impl Secret {
     pub(crate) fn new(key: &Key) -> Self {
         let mut secret = Self(CONSTANT);
-        Rc4::keyed(key.bytes().iter().copied().cycle()).apply(&mut secret.0);
+        Rc4::keyed(key.bytes()).apply(&mut secret.0);
         secret
     }
 }

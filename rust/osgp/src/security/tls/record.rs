@@ -158,7 +158,10 @@ impl Protection {
         let mut record = [header(of, data.len() + OVERHEAD).as_slice(), &explicit, data].concat();
         let nonce = Nonce::from(self.nonce(explicit));
         let clear = record.get_mut(HEADER + EXPLICIT..)?;
-        let tag = self.cipher.encrypt_inout_detached(&nonce, &Self::covered(self.sequence, of, data.len()), clear.into()).ok()?;
+        let tag = self
+            .cipher
+            .encrypt_inout_detached(&nonce, &Self::covered(self.sequence, of, data.len()), clear.into())
+            .ok()?;
         record.extend_from_slice(&tag);
         self.sequence = next;
         Some(record)
