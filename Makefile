@@ -141,6 +141,7 @@ bench: .venv-bench/wheel
 soak: .venv-full/wheel
 	.venv-full/bin/python tests/mutate.py --count $(SOAK_MUTATIONS) --seed $(SEED)
 	.venv-full/bin/python tests/mutate.py --count $$(($(SOAK_MUTATIONS) / 100)) --seed $(SEED) --twins
+	HYPOTHESIS_PROFILE=soak .venv-full/bin/python $(PYTEST)
 	$(MAKE) fuzz
 
 # cargo-fuzz needs a nightly compiler. The targets state their invariants (rust/fuzz/fuzz_targets).

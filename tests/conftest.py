@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
 COMPILED = importlib.util.find_spec("osgp_fast._core") is not None
@@ -28,6 +29,12 @@ compiled_or_pyarrow = pytest.mark.skipif(
 # interrupted here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No time limits, which a busy machine breaks, and the same examples each time, so that a check fails by what was changed.
+# New examples are for who looks for them: HYPOTHESIS_PROFILE=soak, as `make soak` does.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("soak", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 #: Tests of what exists once, in Python, whatever is installed beside it: one run with the compiled part and one without
 #: are enough (`make test` leaves them out of the other three).

@@ -734,7 +734,7 @@ pieces = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(pieces, max_size=12).map(b"".join), st.integers(0, 63), st.booleans())
 def test_any_telegram(data: bytes, info: int, whole: bool) -> None:
     """Records and the part that broke off are all of the telegram; both implementations say the same."""

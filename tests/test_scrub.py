@@ -251,7 +251,7 @@ def test_no_capture() -> None:
             scrub_capture(data, names())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_any_damage_is_survived(data: st.DataObject) -> None:
     raw = bytearray(RAW[:4000])
@@ -385,7 +385,6 @@ def test_sample_tables_keep_their_measurements(meter: str) -> None:
 # ---- names
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_made_up_values_have_the_form_of_the_real_ones(value: bytes) -> None:
     some = names()

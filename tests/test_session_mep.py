@@ -795,7 +795,7 @@ def test_whoever_talks_for_ever_is_not_listened_to_for_ever(noise: bytes, mode: 
 # Any bytes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     mode=st.sampled_from(MODES),
     noise=st.lists(
@@ -831,7 +831,7 @@ def test_any_bytes_on_either_side(mode: MepMode, noise: list[bytes], flips: list
     assert line.ask(Read(23, 5, 2)) == Data(b"\5\6")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(mode=st.sampled_from(MODES), noise=st.binary(max_size=600))
 def test_whole_or_byte_by_byte(mode: MepMode, noise: bytes) -> None:
     def heard(chunks: list[bytes]) -> tuple[Any, ...]:

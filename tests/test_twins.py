@@ -107,7 +107,7 @@ def mutated(seed: int) -> list[TableImage]:
     return out
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32))
 def test_damaged_meters(seed: int) -> None:
     agree(mutated(seed))
