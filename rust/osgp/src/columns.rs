@@ -421,11 +421,13 @@ pub(crate) struct Stretches<T> {
     rows: usize,
     value: Option<T>,
     pending: usize,
+    /// Rows of the column before: this one is likely to get as many, and growing to them step by step copies each twice.
+    before: usize,
 }
 
 impl<T: ArrowNativeType> Stretches<T> {
     pub(crate) fn new() -> Self {
-        Self { values: None, rows: 0, value: None, pending: 0 }
+        Self { values: None, rows: 0, value: None, pending: 0, before: 0 }
     }
 
     /// Append `n` times the same.
@@ -453,9 +455,10 @@ impl<T: ArrowNativeType> Stretches<T> {
     }
 
     fn own(&mut self) -> &mut Nullable<T> {
-        let rows = self.rows;
+        let (rows, before) = (self.rows, self.before);
         self.values.get_or_insert_with(|| {
             let mut values = Nullable::new();
+            values.reserve(before + before / 16);
             values.repeat(None, rows);
             values
         })
@@ -476,6 +479,7 @@ impl<T: ArrowNativeType> Stretches<T> {
     pub(crate) fn finish<P: ArrowPrimitiveType<Native = T>>(&mut self, nulls: &mut Nulls) -> PrimitiveArray<P> {
         self.flush();
         let rows = std::mem::take(&mut self.rows);
+        self.before = rows;
         match self.values.take() {
             Some(mut values) => values.finish(),
             None => nulls.of(rows),

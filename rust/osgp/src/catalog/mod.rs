@@ -182,7 +182,8 @@ impl SourceRow {
 pub struct Catalog {
     /// Every table.
     pub tables: Vec<Table>,
-    by_number: HashMap<i32, TableIx>,
+    /// By the number itself: it is looked up for every image.
+    by_number: Vec<Option<TableIx>>,
     by_id: HashMap<String, TableIx>,
     /// Every 8-bit source ID.
     pub sources: Vec<SourceRow>,
@@ -211,7 +212,7 @@ impl Catalog {
 
     /// The table with that number on the wire.
     pub fn number(&self, id: TableId) -> Option<TableIx> {
-        self.by_number.get(&id.0).copied()
+        *self.by_number.get(usize::try_from(id.0).ok()?)?
     }
 
     /// The table called `BT61`.
@@ -260,8 +261,11 @@ impl Catalog {
                 keys: names[i].1.clone(),
             });
         }
+        let places = tables.iter().zip(0..).filter_map(|(t, i)| Some((u16::try_from(t.number.0).ok()?, TableIx(i))));
+        let mut by_number = vec![None; places.clone().map(|(number, _)| usize::from(number) + 1).max().unwrap_or(0)];
+        places.for_each(|(number, ix)| by_number[usize::from(number)] = Some(ix));
         Ok(Catalog {
-            by_number: tables.iter().enumerate().map(|(i, t)| (t.number.0, TableIx(i as u16))).collect(),
+            by_number,
             by_id: ids,
             tables,
             sources: root.sources,
