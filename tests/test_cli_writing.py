@@ -457,6 +457,19 @@ def test_a_count_that_cannot_be_kept_is_said(
     assert meter.image("ET51")[1] == 70
 
 
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    worn = Worn("x")
+    assert worn.ages() == []
+    worn.keep([1.0])
+    assert "this write is not counted" in capsys.readouterr().err
+
+
 def test_a_clock_that_was_set_back(state: Path) -> None:
     worn = Worn("x")
     worn.keep([10.0])

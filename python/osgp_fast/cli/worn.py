@@ -22,7 +22,12 @@ def _place() -> Path:
     """Where programs keep what is neither configuration nor worth a backup."""
     windows = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
     base = os.environ.get("XDG_STATE_HOME") or windows
-    return Path(base) if base else Path.home() / ".local" / "state"
+    if base:
+        return Path(base)
+    try:
+        return Path.home() / ".local" / "state"
+    except RuntimeError:  # a user without a home; what cannot be kept is said where it is kept
+        return Path(os.devnull)
 
 
 class Worn:
