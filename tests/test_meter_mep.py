@@ -94,6 +94,24 @@ class Bench:
         ]
         return plain(osgp.decode_images(images, what=what, **options))
 
+    def check(self, live: Meter) -> None:
+        """Every kind has the rows of a dump of the meter."""
+        kinds = {
+            "meters": live.meters(),
+            "registers": live.registers(SNAPSHOTS),
+            "load_profile": live.load_profile(),
+            "channels": live.channels(),
+            "mbus": live.mbus(),
+            "alarms": live.alarms(),
+            "events": live.events(),
+            "measurements": live.measurements(),
+        }
+        for what, result in kinds.items():
+            rows = plain(result)
+            assert rows == self.truth(what, live.label), what
+            assert rows
+            assert not list(result.rejects)
+
 
 def idle(live: Meter, seconds: float) -> None:
     """Nobody reads for a while; what the meter says meanwhile waits at the port."""
@@ -126,21 +144,7 @@ def test_the_tasks_give_the_rows_of_the_dump(security: str, firmware: str) -> No
         assert live.serial_number() == live.label == identity.utility_serial
         assert live.firmware().startswith(firmware)
         assert identity.firmware == live.firmware()
-        kinds = {
-            "meters": live.meters(),
-            "registers": live.registers(SNAPSHOTS),
-            "load_profile": live.load_profile(),
-            "channels": live.channels(),
-            "mbus": live.mbus(),
-            "alarms": live.alarms(),
-            "events": live.events(),
-            "measurements": live.measurements(),
-        }
-        for what, result in kinds.items():
-            rows = plain(result)
-            assert rows == bench.truth(what, live.label), what
-            assert rows
-            assert not list(result.rejects)
+        bench.check(live)
         assert plain(live.self_reads()) == [
             row for row in bench.truth("registers", live.label) if row["snapshot"] == "self_read"
         ]
