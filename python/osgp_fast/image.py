@@ -18,10 +18,17 @@ from .reject import Reject
 EXTENDED: Final = 2048
 #: Added to the number of a pending table on the wire. Source: Optical guide p. 8.
 PENDING: Final = 4096
+#: Bytes of the PED, which stands before the data of a pending table. Source: Optical guide p. 10.
+PED: Final = 6
 #: One past the highest byte that a partial read can name: its offset is a UINT24, its count a UINT16 (Optical guide p. 10).
 MAX_TABLE: Final = (1 << 24) + (1 << 16)
 
 _NAME: Final = re.compile(r"(BT|ET)([0-9]{1,4})(\.pending)?", re.IGNORECASE | re.ASCII)
+
+
+def ped_size(table: int) -> int:
+    """How many bytes of PED stand before the data of a table."""
+    return PED if table & PENDING else 0
 
 
 def table_name(number: int) -> str:

@@ -28,6 +28,7 @@ from .security.digest import SIZE as DIGEST
 from .security.key import used_bytes
 from .security.messages import AUTHENTICATION_FAILURE, LENGTH, MAX_BODY, SEQUENCE, Exchange
 from .security.tls import Data, Established, Failed, TlsOpener
+from .security.tls.record import HEADER
 from .wire import mep
 
 if TYPE_CHECKING:
@@ -454,10 +455,10 @@ def _are_records(data: bytes) -> bool:
     """Whether bytes are whole TLS records."""
     at = 0
     while at < len(data):
-        head = data[at : at + 5]
-        if len(head) < 5 or not 0x14 <= head[0] <= 0x17 or head[1] != 3:
+        head = data[at : at + HEADER]
+        if not tls_messages.starts_record(head):
             return False
-        at += 5 + int.from_bytes(head[3:], "big")
+        at += HEADER + int.from_bytes(head[3:], "big")
     return at == len(data) > 0
 
 

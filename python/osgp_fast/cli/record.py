@@ -12,7 +12,7 @@ import click
 from ..columns import KINDS
 from ..decode.job import check_kinds, make_job
 from ..errors import UsageError
-from ..transport import Port, TracePort, mep_name, open_mep, open_port
+from ..transport import NamedPort, Port, TracePort, mep_name, open_mep, open_port
 from .live import COMMON, Bytes, Opening, Where, came, failing, live_options, say
 from .reading import QUICK, Reading
 
@@ -87,35 +87,21 @@ class _Counts:
     sent = received = 0
 
 
-class _Counted:
+class _Counted(NamedPort):
     """A port whose bytes are counted."""
 
     def __init__(self, port: Port, counts: _Counts) -> None:
-        self.port, self.counts = port, counts
-
-    @property
-    def name(self) -> str:
-        return self.port.name
-
-    @property
-    def baud(self) -> int:
-        return self.port.baud
-
-    @baud.setter
-    def baud(self, rate: int) -> None:
-        self.port.baud = rate
+        super().__init__(port, port.name)
+        self.counts = counts
 
     def write(self, data: bytes) -> None:
         self.counts.sent += len(data)
-        self.port.write(data)
+        super().write(data)
 
     def read(self, timeout_s: float | None) -> bytes:
-        data = self.port.read(timeout_s)
+        data = super().read(timeout_s)
         self.counts.received += len(data)
         return data
-
-    def close(self) -> None:
-        self.port.close()
 
 
 def _log(path: Path, with_secrets: bool) -> TextIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -24,15 +25,15 @@ Columns = dict[str, list[Any]]
 _BINARY_TIMES = ("timestamp[us, UTC]", "timestamp[us]")
 
 
-class _Stream:
+class _Stream(ABC):
     """What both kinds of result share: everything that is made of ``_open``."""
 
     schema: Schema
     """The columns, known without decoding."""
 
+    @abstractmethod
     def _open(self, plain: bool) -> Any:
         """A new pass as an object with ``__arrow_c_stream__``."""
-        raise NotImplementedError  # each of the two kinds has its own; this base is never made
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

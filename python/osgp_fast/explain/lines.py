@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..catalog import TABLES, Table
-from ..image import PENDING, table_name
+from ..image import PED, PENDING, table_name
 from ..wire import c1218
 from ..wire.c1218 import Code
 from .table import Line, explain_image
 
 __all__ = ["Lines", "data_line", "title"]
 
-_PED: Final = 6
 #: Names of response codes. Source: ANSI C12.18, "Response codes".
 RESPONSES: Final = {
     0x00: "ok",
@@ -128,8 +127,8 @@ class Lines:
         data, checksum = (rest[:-1], rest[-1:]) if self.has_checksum else (rest, b"")
         lines = []
         if number & PENDING:
-            lines.append(Line(at, data[:_PED], "PED", "when the pending table becomes active"))
-            at, data = at + _PED, data[_PED:]
+            lines.append(Line(at, data[:PED], "PED", "when the pending table becomes active"))
+            at, data = at + PED, data[PED:]
         table = TABLES.get(table_name(number & ~PENDING))
         if table is None:
             lines.append(Line(at, data, "data", f"{len(data)} bytes of a table that the guides do not describe"))

@@ -25,6 +25,7 @@ from ..session.refusals import (
     Renegotiate,
 )
 from ..transport import Line
+from .parts import Parts
 from .password import Password
 from .talk import Pause, Talk
 
@@ -43,7 +44,6 @@ POLL_S: Final = 0.5
 SETTLE_S: Final = 2.5
 #: A meter ends a session after the channel traffic time-out without a packet; so much earlier it counts as ended.
 IDLE_MARGIN_S: Final = 1.0
-PED: Final = 6
 
 
 class Access(Protocol):
@@ -79,7 +79,7 @@ class Access(Protocol):
         """End the session."""
 
 
-class Optical:
+class Optical(Parts):
     """C12.18 on the optical port."""
 
     def __init__(
@@ -182,25 +182,6 @@ class Optical:
                 raise
 
     # ---- reading
-
-    def read(self, table: int, offset: int | None = None, count: int | None = None) -> Talk[Data]:
-        """Read a table whole, or some bytes of it in as few requests as fit."""
-        if offset is None or count is None:
-            return (yield from self._read(table, None, None))
-        parts: list[bytes] = []
-        ped: bytes | None = None
-        done = 0
-        while done < count:
-            yield from self.ready()
-            most = max(1, self.most_read - (PED if table & PENDING else 0))
-            size = min(most, count - done)
-            part = yield from self._read(table, offset + done, size)
-            parts.append(part.data)
-            ped = part.ped if ped is None else ped
-            done += len(part.data)
-            if len(part.data) < size:
-                break  # a meter that ends here instead of padding
-        return Data(b"".join(parts), ped)
 
     def _read(self, table: int, offset: int | None, count: int | None) -> Talk[Data]:
         later = checksums = sessions = 0

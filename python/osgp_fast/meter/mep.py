@@ -24,7 +24,8 @@ from ..session.policy import SESSION_S
 from ..session.procedure import Result, ResultCode, parse_result, procedure_name
 from ..session.refusals import InsufficientSecurityClearance, Refused
 from ..transport import MepLine
-from .access import LATER_S, LATER_TRIES, MESSAGE_S, NEW_SESSIONS, PED, POLL_S
+from .access import LATER_S, LATER_TRIES, MESSAGE_S, NEW_SESSIONS, POLL_S
+from .parts import Parts
 from .talk import Pause, Talk
 from .values import Alert, Reply
 
@@ -55,7 +56,7 @@ class InsecureMepWarning(UserWarning):
     """The MEP port is read under digest and RC4, which are broken."""
 
 
-class Mep:
+class Mep(Parts):
     """A MEP port. ``on_alert`` is called with every `Alert`, in the middle of a task: it must not use the meter.
 
     ``greet``: ask for a byte at first, so that a wrong key is told then where nothing else is read.
@@ -169,24 +170,6 @@ class Mep:
         return (yield from self.look())
 
     # ---- reading
-
-    def read(self, table: int, offset: int | None = None, count: int | None = None) -> Talk[Data]:
-        """Read a table whole, or some bytes of it in as few requests as fit."""
-        if offset is None or count is None:
-            return (yield from self._read(table, None, None))
-        parts: list[bytes] = []
-        ped: bytes | None = None
-        done = 0
-        while done < count:
-            most = max(1, self.most_read - (PED if table & PENDING else 0))
-            size = min(most, count - done)
-            part = yield from self._read(table, offset + done, size)
-            parts.append(part.data)
-            ped = part.ped if ped is None else ped
-            done += len(part.data)
-            if len(part.data) < size:
-                break  # a meter that ends here instead of padding
-        return Data(b"".join(parts), ped)
 
     def _read(self, table: int, offset: int | None, count: int | None) -> Talk[Data]:
         later = silences = 0

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..catalog import PROCEDURES, TABLES, Table
 from ..codec import decode, encode_table
 from ..errors import OsgpError, RemoteProtocolError, TransportError, UsageError
-from ..image import EXTENDED, PENDING, table_name
+from ..image import EXTENDED, PED, PENDING, table_name
 from ..layout import MissingDimension, resolve
 from ..session import procedure as protocol
 from ..session.refusals import Refused
@@ -18,7 +18,6 @@ from .store import Store, number_of, sized_by_itself
 from .talk import Talk
 from .values import Pending, ProcedureResult
 
-_PED: Final = 6
 #: Codes of a PED: at an absolute time; by a procedure only (Optical guide p. 10).
 _AT: Final = 0
 _BY_PROCEDURE: Final = 2
@@ -120,7 +119,7 @@ def pending(store: Store, table: int | str) -> Talk[Pending]:
     ped = bytes(image.ped or b"")
     code = ped[0] & 0x0F if ped else None
     at: datetime | None = None
-    if code == _AT and len(ped) == _PED and any(ped[1:]):
+    if code == _AT and len(ped) == PED and any(ped[1:]):
         try:
             at = datetime(2000 + ped[1], *ped[2:6], tzinfo=UTC)  # type: ignore[misc]
         except ValueError:
@@ -134,7 +133,7 @@ def pending(store: Store, table: int | str) -> Talk[Pending]:
             },
             "storage": ped[1:],
         }
-        if len(ped) == _PED
+        if len(ped) == PED
         else {}
     )
     return Pending(table_name(number & ~PENDING), bytes(image.data), ped, event, at)
@@ -143,7 +142,7 @@ def pending(store: Store, table: int | str) -> Talk[Pending]:
 def event_bytes(at: datetime | None, ped: bytes | None, self_read: bool, demand_reset: bool) -> bytes:
     """The six bytes of a PED. Raises: UsageError "usage.ped"."""
     if ped is not None:
-        if len(ped) != _PED or at is not None or self_read or demand_reset:
+        if len(ped) != PED or at is not None or self_read or demand_reset:
             raise UsageError("usage.ped", "ped is six bytes, and says everything", "give it alone, or at and the flags")
         return bytes(ped)
     flags = (_SELF_READ if self_read else 0) | (_DEMAND_RESET if demand_reset else 0)

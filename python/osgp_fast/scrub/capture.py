@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ..errors import InputError
-from ..image import PENDING, table_name
+from ..image import ped_size, table_name
 from ..scan import GAP, PACKET, Capture, Item, LineStream, NotRecognised, Wrap, items_of, scan, streams_of
 from ..wire import c1218, crc, mep
 from ..wire.c1218 import Assembler, Code, Outcome
@@ -22,7 +22,6 @@ PASSWORD: Final = "passwords"
 USER: Final = "user names"
 UNPLACED: Final = "data of no known table, whole"
 NOISE: Final = "bytes of noise and damaged packets"
-_PED: Final = 6
 #: A response to a read: code and count before the data, a checksum after it.
 _HEAD: Final = 3
 #: Bytes before the data of a write: code, table, (offset,) count.
@@ -221,7 +220,7 @@ class _Scrubber:
         """Table data between a head and a checksum."""
         assert ask.table is not None
         data = message[head:-1]
-        ped = data[:_PED] if ask.table & PENDING else b""
+        ped = data[: ped_size(ask.table)]
         made = ped + scrub_image(
             self.names, ask.table, data[len(ped) :], known.whole, ask.offset, doubtful=doubtful and ask.count is None
         )
@@ -327,7 +326,7 @@ def _data(ask: _Ask, message: bytes) -> tuple[bytes, bytes] | None:
     data = message[_HEAD:-1]
     if message[0] != Code.OK or int.from_bytes(message[1:_HEAD], "big") != len(data):
         return None
-    size = _PED if ask.table & PENDING else 0
+    size = ped_size(ask.table)
     return (data[:size], data[size:]) if len(data) >= size else None
 
 

@@ -80,11 +80,14 @@ def parse_request(body: bytes) -> tuple[Request, bytes] | None:
     return Request(body[0]), body[1:]
 
 
+def starts_record(data: bytes) -> bool:
+    """Whether a TLS record may begin there, by its type and major version."""
+    return len(data) >= HEADER and _FIRST <= data[0] <= _LAST and data[1] == VERSION >> 8
+
+
 def is_plausible(code: Request, records: bytes) -> bool:
-    """Whether a message is of TLS also by what follows its code; enciphered RC4 passes once in 4 million times."""
-    if code is Request.TERMINATE:
-        return len(records) == 1
-    return len(records) >= HEADER and _FIRST <= records[0] <= _LAST and records[1] == VERSION >> 8
+    """Whether a message is of TLS also by what follows its code; enciphered RC4 hardly ever passes."""
+    return len(records) == 1 if code is Request.TERMINATE else starts_record(records)
 
 
 def parse_response(body: bytes) -> tuple[int, bytes]:

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Final
 
 from ..errors import LocalProtocolError, OsgpError, RemoteProtocolError, TransportError
+from ..image import ped_size
 from . import message
 from ._state import State, after
 from .events import (
@@ -162,7 +163,7 @@ class Connection:
                 "identify, log on and give the password first; only then can tables be read",
                 got=self.state.value,
             )
-        if isinstance(request, Read) and (request.count or 0) + message.ped_size(request.table) > self.max_read:
+        if isinstance(request, Read) and (request.count or 0) + ped_size(request.table) > self.max_read:
             raise LocalProtocolError(
                 "session.too_long",
                 f"{request.count} bytes of table do not fit one answer of {self._link.most} bytes",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Final, TypeVar
 
-from ..image import PENDING
+from ..image import ped_size
 from ._state import State
 from .c1218 import Connection
 from .events import (
@@ -27,7 +27,6 @@ from .events import (
     Write,
 )
 from .mep import MepConnection
-from .message import PED
 from .refusals import GeneralError, InvalidServiceSequenceState, ServiceNotSupported
 
 T = TypeVar("T")
@@ -70,7 +69,7 @@ def read(connection: Client, table: int, offset: int = 0, count: int | None = No
         whole = yield Read(table)
         assert isinstance(whole, Data)
         return whole
-    most = max(connection.max_read - (PED if table & PENDING else 0), 1)
+    most = max(connection.max_read - ped_size(table), 1)
     parts: list[bytes] = []
     ped: bytes | None = None
     for start in range(0, count, most):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import LocalProtocolError, OsgpError, RemoteProtocolError, TransportError
-from ..image import table_name
+from ..image import ped_size, table_name
 from ..security.key import Key, used_bytes
 from ..wire.mep import LENGTH, MAX_BODY
 from ._mep_state import TlsState
@@ -28,7 +28,6 @@ from .mep_layer import Damaged, Heard, Layer, Over, Say, Step, Unknown
 from .mep_message import ANSWER_OVERHEAD, WRITE_OVERHEAD, encode_request, parse_response
 from .mep_rc4 import Rc4Layer
 from .mep_tls import TlsLayer
-from .message import ped_size
 from .timing import BITS_PER_BYTE
 
 #: An answer that has begun in time is over after twice the time of the longest one and so many seconds.

@@ -17,10 +17,10 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import LocalProtocolError, OsgpError, RemoteProtocolError
-from ..image import table_name
+from ..image import ped_size, table_name
 from .events import Data, Done, Read, Refusal, Response, Write
 from .mep_events import FULL_READ, FULL_WRITE, PARTIAL_READ, PARTIAL_WRITE
-from .message import MAX_COUNT, MAX_OFFSET, Malformed, ped_size
+from .message import MAX_COUNT, MAX_OFFSET, Malformed
 from .refusals import CLASSES, RefusalCode
 
 #: Response code and count before the data of an answer.

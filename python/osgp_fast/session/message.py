@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
-from ..image import PENDING, table_name
+from ..image import PED, PENDING, ped_size, table_name
 from ..wire.c1218 import Code, code_name
 from .events import (
     Data,
@@ -67,8 +67,6 @@ _BAUD_CODES: Final = {rate: code for code, rate in BAUDS.items()}
 PASSWORD: Final = 20
 #: The user of a log-on, filled with blanks. Source: ANSI C12.18, "Logon service".
 USER: Final = 10
-#: The PED before the data of a pending table. Source: Optical guide p. 10.
-PED: Final = 6
 #: The largest offset and count of a partial read or write. Source: Optical guide p. 10.
 MAX_OFFSET: Final = 0xFFFFFF
 MAX_COUNT: Final = 0xFFFF
@@ -103,11 +101,6 @@ def _range(what: str, value: int, most: int, least: int = 0) -> int:
             "session.argument", f"{what} is {value}; it goes from {least} to {most}", got=value, expected=(least, most)
         )
     return value
-
-
-def ped_size(table: int) -> int:
-    """How many bytes of PED stand before the data of a table."""
-    return PED if table & PENDING else 0
 
 
 def encode_request(request: Request) -> bytes:

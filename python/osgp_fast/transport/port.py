@@ -48,7 +48,7 @@ class Clock(Protocol):
 
 
 class NamedPort:
-    """A port under another name: ``mep:`` before a name says what is spoken there."""
+    """A port around a port, under another name: ``mep:`` before a name says what is spoken there."""
 
     def __init__(self, port: Port, name: str) -> None:
         self.port = port

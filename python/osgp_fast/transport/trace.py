@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from ..session.masking import Masker
-from .port import Port, mep_name
+from .port import NamedPort, Port, mep_name
 
 #: The first line of a log. None of its words are hex digits.
 HEADING: Final = "# optical port; passwords are masked\n"
@@ -26,43 +26,29 @@ HEADING_OPEN: Final = "# optical port; WITH PASSWORDS\n"
 HEADING_MEP: Final = "# MEP port; no key passes on it\n"
 
 
-class TracePort:
+class TracePort(NamedPort):
     """A port around a port. ``clock`` gives seconds since 1970."""
 
     def __init__(
         self, port: Port, log: TextIO, *, with_secrets: bool = False, clock: Callable[[], float] = time.time
     ) -> None:
-        self.port = port
+        super().__init__(port, port.name)
         self._log = log
         self._clock = clock
         mep = mep_name(port.name) is not None
         self._maskers = None if with_secrets or mep else {"TX": Masker(), "RX": Masker()}
         log.write(HEADING_MEP if mep else HEADING_OPEN if with_secrets else HEADING)
 
-    @property
-    def name(self) -> str:
-        """What the user called it."""
-        return self.port.name
-
-    @property
-    def baud(self) -> int:
-        """The speed in bit/s."""
-        return self.port.baud
-
-    @baud.setter
-    def baud(self, rate: int) -> None:
-        self.port.baud = rate
-
     def write(self, data: bytes) -> None:
         """Write all of it."""
         self._flush("RX")
         self._note("TX", data)
         self._flush("TX")
-        self.port.write(data)
+        super().write(data)
 
     def read(self, timeout_s: float | None) -> bytes:
         """What has come."""
-        data = self.port.read(timeout_s)
+        data = super().read(timeout_s)
         if data:
             self._note("RX", data)
         return data
@@ -76,7 +62,7 @@ class TracePort:
         """Close it, and write down what is left."""
         self._flush("RX")
         self._log.flush()
-        self.port.close()
+        super().close()
 
     def _note(self, side: str, data: bytes) -> None:
         self._line(side, data if self._maskers is None else self._maskers[side].feed(data))

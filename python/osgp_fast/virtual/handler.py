@@ -8,7 +8,7 @@ from typing import Final
 
 from .. import codec
 from ..errors import LocalProtocolError
-from ..image import PENDING
+from ..image import PED, PENDING
 from ..session import Connection, Data, Handler, Identified, RefusalCode, Responder, Role, State
 from ..session.procedure import BT07, parse_initiate
 from . import world
@@ -19,7 +19,6 @@ from .procedures import Procedures
 
 #: Of a table's number on the wire: its own 12 bits, and the mark of a pending one.
 _NUMBERS: Final = 0x1FFF
-PED: Final = 6
 #: The tables of keys are nobody's to read, as the guide says of the bytes in ET13.
 _KEYS: Final = "ET13"
 
